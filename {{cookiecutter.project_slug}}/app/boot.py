@@ -1,0 +1,105 @@
+"""What happens before a container serves: wait for the database, see that its connections suffice, fill it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+import click
+import flask_migrate
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+from sqlalchemy import exc
+
+from app.database import db, migrate
+from app.health import register_fact
+from app.settings import Settings, settings_of
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+
+Seed = Callable[[], str]
+
+
+def init_app(app: Flask) -> None:
+    """Add the commands, and the state of the migrations to the detailed health."""
+    app.cli.add_command(wait_for_database)
+    app.cli.add_command(init_database)
+    register_fact(app, "migrations", migrations)
+
+
+def register_seed(app: Flask, seed: Seed) -> None:
+    """Have `flask init-db` call `seed`, which adds what is not there yet and says what it did."""
+    app.extensions.setdefault("seeds", []).append(seed)
+
+
+def migrations() -> dict[str, str | bool | None]:
+    """The revision of the database, that of the code, and whether they are the same."""
+    head = ScriptDirectory.from_config(migrate.get_config()).get_current_head()  # type: ignore[no-untyped-call]
+    with db.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return {"current": current, "head": head, "at_head": current == head}
+
+
+@click.command("wait-for-db")
+@with_appcontext
+def wait_for_database() -> None:
+    """Wait until the database answers, at most DB_WAIT_SECONDS; then see that its connections suffice."""
+    settings = settings_of(current_app)
+    deadline = time.monotonic() + settings.DB_WAIT_SECONDS
+    pause = FIRST_PAUSE_SECONDS
+    while (reason := _unreachable()) is not None:
+        if time.monotonic() + pause > deadline:
+            raise click.ClickException(f"The database did not answer within {settings.DB_WAIT_SECONDS} s: {reason}")
+        click.echo(f"waiting for the database: {reason}", err=True)
+        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that ten containers do not knock in step
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    if complaint := too_many_connections(settings):
+        raise click.ClickException(complaint)
+
+
+def _unreachable() -> str | None:
+    """Why the database cannot be used, in a line; None when it can."""
+    try:
+        with db.engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except exc.SQLAlchemyError as error:
+        return str(getattr(error, "orig", error)).strip().splitlines()[0]
+    return None
+
+
+def too_many_connections(settings: Settings) -> str | None:
+    """What is wrong when the web replicas could ask for more connections than the server has; None when they fit."""
+    query = {"postgresql": "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int",
+             "mysql": "SELECT @@max_connections"}.get(db.engine.dialect.name.replace("mariadb", "mysql"))  # fmt: skip
+    if query is None:
+        return None
+    with db.engine.connect() as connection:
+        available: int = connection.execute(sa.text(query)).scalar_one()
+    per_process = settings.DB_POOL_SIZE + settings.DB_MAX_OVERFLOW
+    wanted = settings.WEB_REPLICAS * settings.GUNICORN_WORKERS * per_process
+    if wanted <= available:
+        return None
+    return (
+        f"{settings.WEB_REPLICAS} replicas (WEB_REPLICAS) x {settings.GUNICORN_WORKERS} workers (GUNICORN_WORKERS) x "
+        f"{per_process} connections (DB_POOL_SIZE + DB_MAX_OVERFLOW) are {wanted}, and the database server has "
+        f"{available} to give. Lower one of them, raise max_connections, or put a pooler in between."
+    )
+
+
+@click.command("init-db")
+@with_appcontext
+def init_database() -> None:
+    """Migrate the database, add what every installation has, and verify. Running it again changes nothing."""
+    flask_migrate.upgrade()
+    for seed in current_app.extensions.get("seeds", []):
+        click.echo(seed())
+    state = migrations()
+    missing = set(db.metadata.tables) - set(sa.inspect(db.engine).get_table_names())
+    if missing or not state["at_head"]:
+        raise click.ClickException(f"Not complete: revision {state['current']}, tables missing: {sorted(missing)}")
+    click.echo(f"database ready: revision {state['current']}, {len(db.metadata.tables)} tables")

@@ -1,0 +1,30 @@
+"""Positions of users."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Model, now
+
+
+class UserLocation(Model):
+    """Where a user was at a time: degrees WGS 84, and the radius in metres that the device is sure of."""
+
+    __tablename__ = "user_locations"
+    __table_args__ = (
+        sa.CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude"),
+        sa.CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude"),
+        sa.Index(None, "user_id", "recorded_at", "id"),
+        sa.Index(None, "recorded_at"),
+    )
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    latitude: Mapped[float] = mapped_column(sa.Double)
+    longitude: Mapped[float] = mapped_column(sa.Double)
+    accuracy: Mapped[float | None] = mapped_column(sa.Double)
+    recorded_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(default=now)

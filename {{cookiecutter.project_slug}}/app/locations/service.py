@@ -1,0 +1,70 @@
+"""Rules and queries of locations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.database import now
+from app.locations.models import UserLocation
+from app.pagination import before
+
+Cursor = tuple[datetime, int]
+
+
+def save(session: Session, user_id: int, position: Mapping[str, Any]) -> UserLocation:
+    """Save one position of a user."""
+    location = UserLocation(user_id=user_id, **{"recorded_at": now(), **position})
+    session.add(location)
+    session.commit()
+    return location
+
+
+def save_batch(session: Session, user_id: int, positions: Sequence[Mapping[str, Any]]) -> int:
+    """Save several positions of a user, all or none; returns how many."""
+    time = now()
+    rows = [{"user_id": user_id, "created_at": time, "recorded_at": time, **position} for position in positions]
+    session.execute(sa.insert(UserLocation), rows)
+    session.commit()
+    return len(rows)
+
+
+def history(session: Session, user_id: int, limit: int, cursor: Cursor | None) -> Sequence[UserLocation]:
+    """Up to `limit` + 1 positions of a user, newest first, from the cursor on."""
+    query = sa.select(UserLocation).where(UserLocation.user_id == user_id)
+    if cursor:
+        query = query.where(before(UserLocation.recorded_at, UserLocation.id, cursor))
+    newest_first = query.order_by(UserLocation.recorded_at.desc(), UserLocation.id.desc())
+    return session.scalars(newest_first.limit(limit + 1)).all()
+
+
+def active(
+    session: Session, minutes: int, box: tuple[float, ...] | None, limit: int, cursor: Cursor | None
+) -> Sequence[sa.Row[Any]]:
+    """Up to `limit` + 1 users seen in the last minutes, each with the latest position, newest first.
+
+    The box (west, south, east, north) picks among the latest positions: who has left it is not in it.
+    """
+    seen = UserLocation.recorded_at >= now() - timedelta(minutes=minutes)
+    latest_first = (UserLocation.recorded_at.desc(), UserLocation.id.desc())
+    rank = sa.func.row_number().over(partition_by=UserLocation.user_id, order_by=latest_first).label("rank")
+    ranked = sa.select(UserLocation, rank).where(seen).subquery()
+    latest = ranked.c
+    query = sa.select(ranked).where(latest["rank"] == 1)
+    if box:
+        query = query.where(_inside(latest, box))
+    if cursor:
+        query = query.where(before(latest.recorded_at, latest.id, cursor))
+    return session.execute(query.order_by(latest.recorded_at.desc(), latest.id.desc()).limit(limit + 1)).all()
+
+
+def _inside(columns: Any, box: tuple[float, ...]) -> Any:
+    west, south, east, north = box
+    eastward, westward = columns.longitude >= west, columns.longitude <= east
+    across_the_antimeridian = west > east
+    between = sa.or_(eastward, westward) if across_the_antimeridian else sa.and_(eastward, westward)
+    return sa.and_(columns.latitude.between(south, north), between)

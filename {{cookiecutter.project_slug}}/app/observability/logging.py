@@ -1,0 +1,154 @@
+"""Structured logs: one JSON object a line, with the ids that tie it to a request, a trace and a user, and no secrets.
+
+What a line must not hold is taken out of the finished text, so that it does not matter how it got in: as a message, an
+argument, an extra field or a traceback. Newlines are escaped by JSON, so nobody can forge a line.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import re
+import time
+import uuid
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Any
+
+from flask import Flask, Response, g, request
+from opentelemetry import trace
+from pythonjsonlogger.json import JsonFormatter
+
+from app.settings import Settings, settings_of
+
+logger = logging.getLogger("app.access")
+
+REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
+HIDDEN = "***"
+
+PATTERNS = [
+    re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]+"),
+    re.compile(r"(://[^/\s\"'@:]*:)[^@\s\"'/]+(?=@)"),
+    re.compile(
+        r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|cookie)[a-z_-]*\\*[\"']?\s*[:=]\s*\\*[\"']?)"
+        r"[^\s\"'\\,;&}]+"
+    ),
+    re.compile(r"()\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
+    re.compile(r"()[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"),
+]
+
+_context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=None)
+
+
+def bind(**fields: Any) -> None:
+    """Add fields to every line of this request or task."""
+    _context.set({**(_context.get() or {}), **fields})
+
+
+def rebind(**fields: Any) -> None:
+    """Forget the fields of whatever this thread did before, and begin with these."""
+    _context.set(fields)
+
+
+def bound(name: str) -> Any:
+    """A field that was bound, or None."""
+    return (_context.get() or {}).get(name)
+
+
+class Redactor:
+    """Takes secrets and personal data out of a text."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = sorted({re.escape(secret) for secret in secrets if len(secret) > 3}, key=len, reverse=True)  # noqa: PLR2004 - shorter ones would hide common words
+        self._known = re.compile("|".join(known)) if known else None
+
+    def __call__(self, text: str) -> str:
+        if self._known:
+            text = self._known.sub(HIDDEN, text)
+        for pattern in PATTERNS:
+            text = pattern.sub(rf"\g<1>{HIDDEN}", text)
+        return text
+
+
+class Formatter(JsonFormatter):
+    """A record as one line of JSON."""
+
+    def __init__(self, service: str, secrets: Iterable[str]) -> None:
+        super().__init__(
+            "%(levelname)s %(name)s %(message)s",
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+            static_fields={"service": service},
+            timestamp=True,
+            json_ensure_ascii=False,
+        )
+        self._redact = Redactor(secrets)
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        span = trace.get_current_span().get_span_context()
+        if span.is_valid:
+            log_data |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        return {**log_data, **(_context.get() or {})}
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(super().format(record))
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """A `logging.config` dictionary: everything to standard output, and to `LOG_FILE` where one is set."""
+    handlers: dict[str, dict[str, Any]] = {
+        "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}
+    }
+    if settings.LOG_FILE:
+        handlers["file"] = {
+            "class": "logging.handlers.RotatingFileHandler",
+            "filename": settings.LOG_FILE,
+            "maxBytes": settings.LOG_MAX_BYTES,
+            "backupCount": settings.LOG_BACKUPS,
+            "encoding": "utf-8",
+            "delay": True,
+            "formatter": "json",
+        }
+    formatter = {"()": Formatter, "service": settings.SERVICE_NAME, "secrets": settings.secrets}
+    through_root = {"handlers": [], "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": formatter},
+        "handlers": handlers,
+        "root": {"level": settings.LOG_LEVEL, "handlers": list(handlers)},
+        "loggers": {"gunicorn.error": through_root, "gunicorn.access": through_root},
+    }
+
+
+def init_app(app: Flask) -> None:
+    """Log as JSON, give every request an id, and write one line for each."""
+    settings = settings_of(app)
+    logging.config.dictConfig(configuration(settings))
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex
+    rebind(request_id=g.request_id)
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    caller = g.get("caller")
+    logger.info(
+        "request",
+        extra={
+            "method": request.method,
+            "path": request.path,  # without the query, which may hold positions
+            "route": request.url_rule.rule if request.url_rule else None,
+            "status": response.status_code,
+            "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
+            "bytes": response.content_length,
+            "address": request.remote_addr,
+            "user_id": caller.user_id if caller else None,
+        },
+    )
+    return response

@@ -1,0 +1,88 @@
+"""Prometheus metrics, counted over all web processes together.
+
+Each process writes its numbers to files of its own, and whichever is scraped adds them up; `gunicorn.conf.py` says how
+the files are named, and why nothing is lost with a process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+from app.limits import unlimited
+from app.security.access import operators_or_neighbours
+
+UNMATCHED = "unmatched"
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
+
+DURATION = Histogram(
+    "http_request_duration_seconds", "Seconds to answer a request", ["method", "endpoint", "status"], buckets=BUCKETS
+)
+REQUESTS = Counter("http_requests_total", "Requests answered", ["method", "endpoint", "status"])
+IN_PROGRESS = Gauge(
+    "http_requests_in_progress", "Requests being answered", ["method", "endpoint"], multiprocess_mode="livesum"
+)
+
+blueprint = Blueprint("metrics", __name__)
+
+
+def init_app(app: Flask) -> None:
+    """Count every request, and serve the numbers."""
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.teardown_request(_leave)
+    app.register_blueprint(blueprint)
+
+
+def _labels() -> tuple[str, str]:
+    """Method and route rule: few values, whatever callers make up."""
+    method = request.method if request.method in METHODS else "OTHER"
+    return method, request.url_rule.rule if request.url_rule else UNMATCHED
+
+
+def _begin() -> None:
+    g.metrics_started = time.perf_counter()
+    g.metrics_labels = _labels()
+    IN_PROGRESS.labels(*g.metrics_labels).inc()
+
+
+def _end(response: Response) -> Response:
+    labels = (*g.metrics_labels, str(response.status_code))
+    REQUESTS.labels(*labels).inc()
+    DURATION.labels(*labels).observe(time.perf_counter() - g.metrics_started)
+    return response
+
+
+def _leave(_error: BaseException | None) -> None:
+    if "metrics_labels" in g:
+        IN_PROGRESS.labels(*g.pop("metrics_labels")).dec()
+
+
+@blueprint.get("/metrics")
+@blueprint.get("/prometheus/metrics-http", endpoint="metrics_alias")
+@unlimited("scraped for as long as the service runs")
+@operators_or_neighbours
+def metrics() -> Response:
+    """The numbers of all processes of this service, in Prometheus's text format."""
+    return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    return registry

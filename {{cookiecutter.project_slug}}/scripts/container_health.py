@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Asks a container whether its role does its work: `container_health.py web|worker|beat`; exit status 1 if not.
+
+It is started every few seconds, so it imports little and nothing of the service.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+ANSWER_SECONDS = 3
+OK = 200
+# A worker touches its file every two seconds, and beat its own every thirty, when it has sent the heartbeat.
+OLDEST_SIGN_SECONDS = {"worker": 30, "beat": 90}
+
+
+def web() -> str:
+    """Say what is wrong with the answer to `/health`; nothing when it is good."""
+    connection = HTTPConnection("127.0.0.1", int(os.environ.get("PORT") or 8000), timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/health")
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        return f"/health: {error!r}"
+    return "" if status == OK else f"/health answered {status}"
+
+
+def sign(role: str) -> str:
+    """Say what is wrong with the age of the file that a worker or beat touches; nothing when it is fresh."""
+    try:
+        age = time.time() - (Path(tempfile.gettempdir()) / f"{role}.alive").stat().st_mtime
+    except FileNotFoundError:
+        return f"the {role} has given no sign yet"
+    oldest = OLDEST_SIGN_SECONDS[role]
+    return "" if age <= oldest else f"the {role} gave its last sign {age:.0f} s ago; more than {oldest} are too many"
+
+
+def main() -> int:
+    """Print what is wrong, which `docker inspect` shows."""
+    role = sys.argv[1] if len(sys.argv) > 1 else ""
+    if role != "web" and role not in OLDEST_SIGN_SECONDS:
+        print("say which role to ask: web, worker or beat", file=sys.stderr)
+        return 2
+    complaint = web() if role == "web" else sign(role)
+    print(complaint or f"{role}: good")
+    return 1 if complaint else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

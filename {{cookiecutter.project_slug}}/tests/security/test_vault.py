@@ -1,0 +1,90 @@
+"""Settings from Vault, against a local server that answers as Vault's HTTP API does."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from app.settings import load
+from tests.environments import basic_environment
+from tests.servers import free_port
+from tests.test_settings import KEY
+
+TOKEN, ROLE, ROLE_SECRET = "a-vault-token", "a-role", "a-role-secret"
+
+
+class Vault(BaseHTTPRequestHandler):
+    """KV version 2 at `secret/`, and AppRole (paths and members of Vault's API documentation)."""
+
+    content: dict[str, str] = {}
+
+    def do_GET(self) -> None:
+        if self.headers.get("X-Vault-Token") != TOKEN:
+            self.answer(403, {"errors": ["permission denied"]})
+        elif self.path != "/v1/secret/data/service":
+            self.answer(404, {"errors": []})
+        else:
+            self.answer(200, {"data": {"data": self.content, "metadata": {"version": 1}}})
+
+    def do_POST(self) -> None:
+        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        good = self.path == "/v1/auth/approle/login" and given == {"role_id": ROLE, "secret_id": ROLE_SECRET}
+        self.answer(200 if good else 400, {"auth": {"client_token": TOKEN}} if good else {"errors": ["invalid role"]})
+
+    def answer(self, status: int, body: object) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def vault() -> Iterator[dict[str, str]]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Vault)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield {"VAULT_ADDR": f"http://127.0.0.1:{server.server_port}", "VAULT_PATH": "secret/service"}
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _content() -> None:
+    Vault.content = {"SECRET_KEY": KEY, "DB_POOL_SIZE": "9"}
+
+
+@pytest.mark.parametrize("proof", [{"VAULT_TOKEN": TOKEN}, {"VAULT_ROLE_ID": ROLE, "VAULT_SECRET_ID": ROLE_SECRET}])
+@pytest.mark.req("S2")
+def test_what_vault_holds_wins_over_the_environment(vault: dict[str, str], proof: dict[str, str]) -> None:
+    settings = load(basic_environment(DB_POOL_SIZE="3", DB_MAX_OVERFLOW="4", **vault, **proof))
+
+    assert settings.SECRET_KEY == KEY
+    assert (settings.DB_POOL_SIZE, settings.DB_MAX_OVERFLOW) == (9, 4)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"VAULT_TOKEN": "wrong"},
+        {"VAULT_TOKEN": TOKEN, "VAULT_PATH": "secret/nothing"},
+        {"VAULT_ROLE_ID": ROLE, "VAULT_SECRET_ID": "wrong"},
+        {"VAULT_TOKEN": TOKEN, "VAULT_ADDR": f"http://127.0.0.1:{free_port()}"},
+    ],
+)
+@pytest.mark.req("S2")
+def test_a_vault_that_gives_nothing_leaves_the_environment_in_force(
+    vault: dict[str, str], fault: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load(basic_environment(DB_POOL_SIZE="3", **{**vault, **fault}))
+
+    assert settings.DB_POOL_SIZE == 3
+    assert "Vault gave no settings" in caplog.text
+    assert TOKEN not in caplog.text

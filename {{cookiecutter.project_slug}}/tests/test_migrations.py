@@ -1,0 +1,143 @@
+"""Migrations: up, down and up again with data, no drift, one at a time, and never backwards by accident."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app.accounts.models import User
+from app.database import db
+from tests.environments import ROOT, basic_environment
+from tests.locations.factory import make_location
+from tests.servers import clean_environment
+
+
+def flask(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command as a person would."""
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
+        cwd=ROOT,
+        env=clean_environment({"FLASK_SKIP_DOTENV": "1", **environment}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def _at_head_afterwards(environment: Mapping[str, str]) -> Iterator[None]:
+    yield
+    assert flask("db", "upgrade", environment=environment).returncode == 0
+
+
+@pytest.mark.usefixtures("_at_head_afterwards")
+@pytest.mark.req("D2")
+def test_down_and_up_again_with_data_and_no_drift(
+    app: Flask, environment: Mapping[str, str], session: Session, user: User
+) -> None:
+    make_location(session, user)
+    session.close()
+
+    down = flask("db", "downgrade", "base", environment=environment)
+    with app.app_context():
+        left = set(sa.inspect(db.engine).get_table_names())
+    up = flask("db", "upgrade", environment=environment)
+    check = flask("db", "check", environment=environment)
+
+    assert [run.returncode for run in (down, up, check)] == [0, 0, 0]
+    assert left == {"alembic_version"}
+    assert "No new upgrade operations detected." in check.stdout
+
+
+@pytest.mark.req("D2")
+def test_a_model_without_a_migration_is_noticed(app: Flask, environment: Mapping[str, str]) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE users ADD COLUMN forgotten INTEGER"))
+    try:
+        check = flask("db", "check", environment=environment)
+    finally:
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE users DROP COLUMN forgotten"))
+
+    assert check.returncode != 0
+    assert "forgotten" in check.stdout + check.stderr
+
+
+@pytest.mark.req("D2")
+def test_revisions_are_one_line() -> None:
+    heads = flask("db", "heads", environment=basic_environment())
+    branches = flask("db", "branches", environment=basic_environment())
+
+    assert len(heads.stdout.strip().splitlines()) == 1, "two migrations have the same parent: renew the later one"
+    assert branches.stdout.strip() == ""
+
+
+@pytest.mark.req("D3")
+def test_a_database_ahead_of_the_code_is_refused_in_words(migrated_database: str) -> None:
+    engine = sa.create_engine(migrated_database)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'f00d'"))
+    engine.dispose()
+
+    run = flask("db", "upgrade", environment=basic_environment(DATABASE_URL=migrated_database))
+
+    assert run.returncode != 0
+    assert "is at revision f00d, which this release does not have" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.req("D3")
+def test_a_migration_waits_for_another_one_only_so_long(empty_database: str) -> None:
+    engine = sa.create_engine(empty_database)
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_lock(7236514028)"))
+        started = time.monotonic()
+        run = flask(
+            "db",
+            "upgrade",
+            environment=basic_environment(DATABASE_URL=empty_database, MIGRATION_LOCK_WAIT_SECONDS="1"),
+        )
+        took = time.monotonic() - started
+    engine.dispose()
+
+    assert run.returncode != 0
+    assert "Another migration has been running for 1 s." in run.stdout + run.stderr
+    assert took < 30
+
+
+@pytest.mark.req("D3")
+def test_a_migration_gives_way_to_traffic_on_the_table(migrated_database: str) -> None:
+    engine = sa.create_engine(migrated_database)
+    environment = basic_environment(DATABASE_URL=migrated_database, MIGRATION_LOCK_TIMEOUT_MS="300")
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT count(*) FROM user_locations"))  # holds its lock until the transaction ends
+        run = flask("db", "downgrade", "base", environment=environment)
+    tables = set(sa.inspect(engine).get_table_names())
+    engine.dispose()
+
+    assert run.returncode != 0
+    assert "lock timeout" in run.stdout + run.stderr
+    assert {"users", "user_locations", "audit_logs"} <= tables
+
+
+@pytest.mark.req("D3")
+def test_ten_at_once_on_an_empty_database(empty_database: str) -> None:
+    environment = clean_environment({"FLASK_SKIP_DOTENV": "1", **basic_environment(DATABASE_URL=empty_database)})
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
+
+    runs = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(10)
+    ]
+    outputs = [run.communicate(timeout=180)[0] for run in runs]
+
+    assert [run.returncode for run in runs] == [0] * 10, "\n".join(outputs)
+    assert sum("Running upgrade" in output for output in outputs) == 1
