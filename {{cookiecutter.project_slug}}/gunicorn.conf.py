@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gunicorn import glogging
 from prometheus_client import multiprocess, values
 
 if TYPE_CHECKING:
@@ -38,6 +39,14 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 
+
+class Logger(glogging.Logger):
+    """Gunicorn's log, through the app's own formatter."""
+
+    def access(self, *_: object) -> None:
+        """Write nothing: the app writes a line per request, with its ids and without its query."""
+
+
 wsgi_app = "wsgi:app"
 bind = f"{settings.BIND_ADDRESS}:{settings.PORT}"
 worker_class = "gthread"
@@ -51,7 +60,7 @@ max_requests_jitter = max_requests // 10
 keepalive = 75  # longer than a proxy keeps a connection, or else it would send into one that is being closed
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a heartbeat must not wait for a disk
 control_socket_disable = True  # it is a file, and the root file system is read-only
-accesslog = None  # the app writes a line per request, with the ids
+logger_class = Logger
 logconfig_dict = configuration(settings)
 forwarded_allow_ips = ""  # the app decides whom to believe: TRUSTED_PROXIES
 

@@ -6,9 +6,23 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from app import accounts, api, audit, boot, cors, database, errors, headers, health, limits, locations, redis_client, worker
+from app import (
+    accounts,
+    api,
+    audit,
+    boot,
+    cors,
+    database,
+    errors,
+    headers,
+    health,
+    limits,
+    locations,
+    redis_client,
+    worker,
+)
 from app import settings as configuration
-from app.observability import logging, metrics, tracing
+from app.observability import error_reports, logging, metrics, tracing
 from app.security import access, tokens
 
 
@@ -19,8 +33,10 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.secret_key = settings.SECRET_KEY
 
-    # The order of what happens to a request: it gets its ids and is counted, and only then may something refuse it.
+    # The order of what happens to a request: ids, a span and a count come before anything may refuse it.
     logging.init_app(app)
+    tracing.init_app(app)
+    error_reports.init_app(app)
     metrics.init_app(app)
     errors.init_app(app)
     headers.init_app(app)
@@ -33,7 +49,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     access.init_app(app)
     health.init_app(app)
     worker.init_app(app)
-    tracing.init_app(app)  # needs the engine
     api.init_app(app)
     boot.init_app(app)
 

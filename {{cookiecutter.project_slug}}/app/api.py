@@ -22,8 +22,8 @@ DOCS_PAGE = Path(__file__).parent / "docs_page"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 ASSET_SECONDS = 3600
 DOCS_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; frame-ancestors 'none'"
 )
 
 
@@ -65,9 +65,6 @@ class Blueprint(flask_smorest.Blueprint):
 
 class ProblemSchema(Schema):
     """An error, as RFC 9457 has it."""
-
-    class Meta:
-        unknown = RAISE
 
     type = fields.String(required=True)
     title = fields.String(required=True)
@@ -148,5 +145,3 @@ def _refuse_undeclared_query() -> None:
     declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
     if not any(parameter["in"] == "query" for parameter in declared):
         raise Problem(422, "This address takes no query.", errors={name: ["Unknown field."] for name in request.args})
-
-

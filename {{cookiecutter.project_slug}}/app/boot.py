@@ -39,7 +39,7 @@ def register_seed(app: Flask, seed: Seed) -> None:
 
 def migrations() -> dict[str, str | bool | None]:
     """The revision of the database, that of the code, and whether they are the same."""
-    head = ScriptDirectory.from_config(migrate.get_config()).get_current_head()  # type: ignore[no-untyped-call]
+    head = ScriptDirectory.from_config(migrate.get_config()).get_current_head()
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     return {"current": current, "head": head, "at_head": current == head}
@@ -74,12 +74,9 @@ def _unreachable() -> str | None:
 
 def too_many_connections(settings: Settings) -> str | None:
     """What is wrong when the web replicas could ask for more connections than the server has; None when they fit."""
-    query = {"postgresql": "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int",
-             "mysql": "SELECT @@max_connections"}.get(db.engine.dialect.name.replace("mariadb", "mysql"))  # fmt: skip
-    if query is None:
+    available = _connections_to_have()
+    if available is None:
         return None
-    with db.engine.connect() as connection:
-        available: int = connection.execute(sa.text(query)).scalar_one()
     per_process = settings.DB_POOL_SIZE + settings.DB_MAX_OVERFLOW
     wanted = settings.WEB_REPLICAS * settings.GUNICORN_WORKERS * per_process
     if wanted <= available:
@@ -89,6 +86,20 @@ def too_many_connections(settings: Settings) -> str | None:
         f"{per_process} connections (DB_POOL_SIZE + DB_MAX_OVERFLOW) are {wanted}, and the database server has "
         f"{available} to give. Lower one of them, raise max_connections, or put a pooler in between."
     )
+
+
+def _connections_to_have() -> int | None:
+    """How many connections the server gives out; None where there is no server."""
+    match db.engine.dialect.name:
+        case "postgresql":
+            kept_back = "current_setting('superuser_reserved_connections')::int"
+            query = f"SELECT current_setting('max_connections')::int - {kept_back}"
+        case "mysql" | "mariadb":
+            query = "SELECT @@max_connections"
+        case _:
+            return None
+    with db.engine.connect() as connection:
+        return int(connection.execute(sa.text(query)).scalar_one())
 
 
 @click.command("init-db")

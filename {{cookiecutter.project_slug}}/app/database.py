@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import orm
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy import orm
 
+from app.observability.tracing import trace_engine
 from app.pings import register_ping
 from app.settings import Settings, settings_of
 
@@ -42,11 +43,13 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """Keep microseconds on MySQL too."""
         if dialect.name in ("mysql", "mariadb"):
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(sa.DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Refuse what has no zone; send UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -54,6 +57,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.astimezone(UTC) if dialect.name == "postgresql" else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Return UTC."""
         del dialect
         if value is None:
             return None
@@ -93,6 +97,7 @@ def init_app(app: Flask) -> None:
         engine = db.engine
         register_ping(app, "database", make_ping(settings))
     bound_waiting(engine, settings.DB_STATEMENT_TIMEOUT_MS / 1000 + CLIENT_GRACE_SECONDS)
+    trace_engine(app, engine)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     # A forked process that went on with its parent's connections would read the parent's answers.
@@ -164,6 +169,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     bound: float | None = None  # seconds
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for the server, at most `bound` seconds."""
         try:
             return super().wait(gen, interval=interval, timeout=timeout or self.bound)
         except psycopg.errors._WaitTimeout:  # noqa: SLF001 - what psycopg asks callers of wait() to convert

@@ -76,7 +76,7 @@ def problem(status: int, message: str, errors: Mapping[str, list[str]] | None = 
     }
     if errors:
         document["errors"] = errors
-    return Response(json.dumps(document), status, mimetype=MIME_TYPE)
+    return Response(f"{json.dumps(document)}\n", status, mimetype=MIME_TYPE)
 
 
 def _message(error: HTTPException, errors: Mapping[str, list[str]]) -> str:
@@ -113,8 +113,8 @@ def _headers(error: HTTPException) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _answer_unexpected(_: Exception) -> Response:
-    logger.exception("unhandled exception")
+def _answer_unexpected(error: Exception) -> Response:
+    logger.error("unhandled exception", exc_info=error)  # which Sentry, where it is set up, listens to
     return answer(InternalServerError())
 
 

@@ -39,6 +39,8 @@ class SecurityHeaders:
         self._headers = list(headers.items())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on, and add what its answer does not set itself."""
+
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
             given = {name.lower() for name, _ in headers}
             return start_response(status, headers + [(n, v) for n, v in self._headers if n.lower() not in given], *rest)

@@ -171,7 +171,9 @@ def init_app(app: Flask) -> None:
     redis = redis_of(app)
     local = LocalWindow()
     app.extensions["rate_limits"] = _limits(settings)
-    app.extensions["rate_window"] = FallbackWindow(SharedWindow(redis, settings.SERVICE_NAME), local) if redis else local
+    app.extensions["rate_window"] = (
+        FallbackWindow(SharedWindow(redis, settings.SERVICE_NAME), local) if redis else local
+    )
     if settings.RATELIMIT_ENABLED:
         app.before_request(_judge)
         app.after_request(_tell)
@@ -199,7 +201,9 @@ def _judge() -> None:
     g.rate_limit = (limit, verdict)
     if not verdict.allowed:
         REFUSED.labels(limit.name).inc()
-        message = f"Too many requests: {limit.count} in {limit.period} seconds are allowed. Try again in {verdict.reset} s."
+        message = (
+            f"Too many requests: {limit.count} in {limit.period} seconds are allowed. Try again in {verdict.reset} s."
+        )
         raise Problem(429, message, headers={"Retry-After": str(verdict.reset)})
 
 

@@ -58,8 +58,8 @@ class PageQuery(Schema):
     cursor = Cursor(metadata={"type": "string", "description": "`next` of the page before."})
 
 
-def before(time: sa.ColumnElement[datetime], number: sa.ColumnElement[int], cursor: tuple[datetime, int]) -> Any:
-    """The rows that come after the cursor's, newest first.
+def before(time: Any, number: Any, cursor: tuple[datetime, int]) -> Any:
+    """The rows that come after the cursor's, newest first; `time` and `number` are columns.
 
     Spelled out rather than as a comparison of pairs, which MariaDB does not answer from an index.
     """
@@ -73,5 +73,3 @@ def page(rows: Sequence[Any], limit: int, time: str, number: str) -> dict[str, A
     more = len(rows) > limit
     last = encode(getattr(items[-1], time), getattr(items[-1], number)) if more else None
     return {"items": items, "next": last}
-
-

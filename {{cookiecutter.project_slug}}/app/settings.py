@@ -191,6 +191,7 @@ class Settings:
 
     @property
     def in_production(self) -> bool:
+        """Whether the strict rules hold."""
         return self.APP_ENV == "production"
 
     @property
@@ -256,7 +257,9 @@ def _unfit(settings: Settings) -> list[str]:
             "DATABASE_URL is a SQLite file, which several containers cannot share. Use postgresql://, mysql:// or mariadb://."
         )
     if settings.in_production and "*" in settings.CORS_ORIGINS:
-        problems.append("CORS_ORIGINS is *, which lets any page call the API. List the origins: https://app.example.org.")
+        problems.append(
+            "CORS_ORIGINS is *, which lets any page call the API. List the origins: https://app.example.org."
+        )
     return problems
 
 

@@ -1,5 +1,7 @@
-"""Celery, hung on the app: every task runs in an app context, with its own database session and the request id of
-whoever sent it."""
+"""Celery, hung on the app.
+
+Every task runs in an app context, with its own database session and the request id of whoever sent it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from app.settings import Settings, settings_of
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = "heartbeat"  # by name, since to ask a task for it binds all tasks, before there are settings
-HEARTBEAT_SECONDS = 30
+HEARTBEAT_SECONDS = 15
 HEARTBEAT_KEY = "worker:heartbeat"
 # Files that container health checks look at the age of.
 WORKER_SIGN = Path(gettempdir()) / "worker.alive"
@@ -50,12 +52,14 @@ class ContextTask(Task[..., Any]):
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task here."""
         if has_app_context():
             return self.run(*args, **kwargs)
         with flask_app_of(self).app_context():
             return self.run(*args, **kwargs)
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
+        """Send the task, with the id of the request that sends it."""
         options["headers"] = {"request_id": bound("request_id"), **(options.get("headers") or {})}
         # Celery looks for this here only, and else subscribes to the result: a wait of 20 s while Redis is away.
         options.setdefault("ignore_result", self.ignore_result)
@@ -67,21 +71,21 @@ class ContextTask(Task[..., Any]):
             self.delay(*args, **kwargs)
         except (OperationalError, RedisError) as error:
             UNSENT.labels(self.name).inc()
-            logger.error("task %s was not sent: %s", self.name, error)
+            logger.warning("task %s was not sent: %s", self.name, error)
             return False
         return True
 
 
 def flask_app_of(task: Task[..., Any]) -> Flask:
     """The app that a task's Celery belongs to."""
-    app: Flask | None = getattr(task.app, "flask_app", None)
-    return app or get_flask_app()
+    app: Flask = task.app.flask_app
+    return app
 
 
 def init_app(app: Flask) -> None:
     """Make the app's Celery; without a broker, tasks run at once where they are called."""
     celery = Celery(app.import_name, task_cls=ContextTask, set_as_current=True)
-    celery.flask_app = app  # type: ignore[attr-defined]
+    celery.flask_app = app
     celery.config_from_object(configuration(settings_of(app)))
     celery.set_default()
     app.extensions["celery"] = celery
@@ -131,7 +135,12 @@ def _transport(settings: Settings) -> dict[str, Any]:
 
 @signals.celeryd_init.connect
 def _patient(conf: Any = None, **_: Any) -> None:
-    patience = {"socket_timeout": 30, "socket_connect_timeout": 5, "socket_keepalive": True, "health_check_interval": 25}
+    patience = {
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }
     conf.broker_transport_options = {**conf.broker_transport_options, **patience}
 
 

@@ -65,7 +65,9 @@ def only_one(engine: sa.Engine, wait: float) -> Iterator[None]:
         deadline = time.monotonic() + wait
         while not connection.execute(take).scalar():
             if time.monotonic() > deadline:
-                raise CommandError(f"Another migration has been running for {wait} s. See what it waits for, then retry.")
+                raise CommandError(
+                    f"Another migration has been running for {wait} s. See what it waits for, then retry."
+                )
             time.sleep(POLL_SECONDS)
         try:
             yield
@@ -90,7 +92,10 @@ def give_way(connection: sa.Connection, settings: Settings) -> None:
     milliseconds = settings.MIGRATION_LOCK_TIMEOUT_MS
     match connection.dialect.name:
         case "postgresql":
-            limits = [f"lock_timeout = {milliseconds}", f"statement_timeout = {settings.MIGRATION_STATEMENT_TIMEOUT_MS}"]
+            limits = [
+                f"lock_timeout = {milliseconds}",
+                f"statement_timeout = {settings.MIGRATION_STATEMENT_TIMEOUT_MS}",
+            ]
         case "mysql" | "mariadb":
             limits = [f"lock_wait_timeout = {max(1, milliseconds // 1000)}"]
         case _:
@@ -114,8 +119,8 @@ def refuse_newer_database() -> None:
     unknown = [revision for revision in context.get_context().get_current_heads() if revision not in known]
     if unknown:
         raise CommandError(
-            f"The database is at revision {', '.join(unknown)}, which this release does not have: the database is ahead "
-            "of the code. Start the newer release, or downgrade the database with the newer release before this one."
+            f"The database is at revision {', '.join(unknown)}, which this release does not have: it is ahead of "
+            "the code. Start the newer release, or downgrade the database with the newer release before this one."
         )
 
 

@@ -32,7 +32,10 @@ def need(declaration: Declaration) -> str:
 
 def example() -> str:
     """The text of `.env.example`: what is needed or has no default stands open, the rest is shown with its default."""
-    lines = ["# Every setting, with its default. Copy to .env and fill in the secrets; a line without a value counts as not set."]
+    lines = [
+        "# Every setting, with its default. Copy to .env and fill in the secrets.",
+        "# A line without a value counts as not set.",
+    ]
     for name, known in KNOWN.items():
         if known.section:
             lines += ["", f"# --- {known.section}"]
@@ -55,9 +58,9 @@ def rows() -> Iterator[str]:
 def reference() -> str:
     """The text of `docs/settings.md`."""
     head = (
-        "# Settings\n\nRead once at start, from Vault, the environment, or the file that `NAME_FILE` points to. A process "
-        "with a bad setting says everything that is wrong and exits before it listens; `scripts/check_env.py` says the "
-        "same beforehand.\n\nWritten by `make settings` from `app/settings.py`."
+        "# Settings\n\nRead once at start, from Vault, the environment, or the file that `NAME_FILE` points to. A "
+        "process with a bad setting says everything that is wrong and exits before it listens; "
+        "`scripts/check_env.py` says the same beforehand.\n\nWritten by `make settings` from `app/settings.py`."
     )
     return head + "\n" + "\n".join(rows()) + "\n"
 

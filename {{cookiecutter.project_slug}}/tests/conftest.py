@@ -1,7 +1,7 @@
 """What tests stand on: real servers, a database made by the migrations, and an app that talks to them.
 
-`TEST_DATABASE` chooses the database: `postgresql` (with Redis, as in production) or `sqlite` (with nothing else, as on a
-fresh machine). `TEST_DATABASE_URL` names a server to use instead, such as MariaDB; its database must be empty.
+`TEST_DATABASE` chooses the database: `postgresql` (with Redis, as in production) or `sqlite` (with nothing else, as on
+a fresh machine). `TEST_DATABASE_URL` names a server to use instead, such as MariaDB; its database must be empty.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRETS = {
-    name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "JWT_SECRET_KEY", "MASTER_ENCRYPTION_KEY", "METRICS_TOKEN")
+    name: secrets.token_urlsafe(48)
+    for name in ("SECRET_KEY", "JWT_SECRET_KEY", "MASTER_ENCRYPTION_KEY", "METRICS_TOKEN")
 }
 OPERATOR = {"Authorization": f"Bearer {SECRETS['METRICS_TOKEN']}"}
 

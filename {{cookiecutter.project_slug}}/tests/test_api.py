@@ -19,7 +19,7 @@ def test_the_specification_is_valid(client: FlaskClient) -> None:
 
 def test_every_file_of_the_documentation_page_is_there(client: FlaskClient) -> None:
     with client.get("/docs") as answer:
-        files = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+        files = re.findall(r'(?:src|href)="([^"]+)"', answer.get_data(as_text=True))
 
     assert files
     for file in files:

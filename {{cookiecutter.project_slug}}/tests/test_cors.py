@@ -30,7 +30,13 @@ def test_a_listed_origin_may_ask(allowing: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example.net", "http://app.example.org", "https://app.example.org.evil.net", "https://appxexample.org", "null"],
+    [
+        "https://evil.example.net",
+        "http://app.example.org",
+        "https://app.example.org.evil.net",
+        "https://appxexample.org",
+        "null",
+    ],
 )
 @pytest.mark.req("S9")
 def test_another_origin_may_not(allowing: FlaskClient, origin: str) -> None:

@@ -17,7 +17,9 @@ CARRIED = {
 }
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/nothing", "/api/v1/users/me", "/api/v1/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/metrics", "/nothing", "/api/v1/users/me", "/api/v1/openapi.json"]
+)
 @pytest.mark.req("S10")
 def test_every_answer_carries_the_security_headers(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers

@@ -121,7 +121,9 @@ def test_a_file_that_is_empty_or_says_something_else_is_refused(tmp_path: Path) 
     ]
 
     file.write_text(secrets.token_urlsafe(48))
-    assert problems(SECRET_KEY_FILE=str(file)) == ["SECRET_KEY and SECRET_KEY_FILE are set and differ: keep one of them."]
+    assert problems(SECRET_KEY_FILE=str(file)) == [
+        "SECRET_KEY and SECRET_KEY_FILE are set and differ: keep one of them."
+    ]
 
 
 @pytest.mark.req("S2")

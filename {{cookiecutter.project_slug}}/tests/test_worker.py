@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from celery import Celery, Task
 from flask import Flask, current_app, has_app_context
@@ -17,7 +15,7 @@ from tests.environments import basic_environment
 from tests.servers import RedisServer, free_port
 
 
-class ForeignTask(Task):  # type: ignore[type-arg] # as somebody's library might define it
+class ForeignTask(Task):  # as somebody's library might define it
     """A base that knows nothing of Flask."""
 
     def __call__(self, *args: object, **kwargs: object) -> object:
@@ -25,10 +23,10 @@ class ForeignTask(Task):  # type: ignore[type-arg] # as somebody's library might
 
 
 @pytest.fixture
-def celery() -> Iterator[Celery]:
+def celery() -> Celery:
     """The Celery of an app without a broker, where tasks run at once."""
     app = create_app(basic_environment(DATABASE_URL="sqlite://"))
-    yield app.extensions["celery"]
+    return app.extensions["celery"]
 
 
 @pytest.mark.parametrize("base", [None, ContextTask, ForeignTask])
@@ -71,7 +69,7 @@ def test_a_task_within_a_request_has_a_context_of_its_own(celery: Celery) -> Non
 
     @celery.task(name="of.this.test.nested")
     def task() -> None:
-        seen.append(current_app._get_current_object() is flask_app)
+        seen.append(current_app.extensions is flask_app.extensions)
         rebind(request_id="of the task")
 
     with flask_app.test_request_context():

@@ -15,7 +15,7 @@ class Email(fields.Email):
     """An e-mail address in lower case, at most 254 characters (RFC 5321)."""
 
     def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
-        text: str = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[arg-type] # looser than its base
+        text: str = super()._deserialize(value, attr, data, **kwargs)
         return text.lower()
 
 

@@ -18,7 +18,13 @@ class EmailTaken(Exception):
 
 
 def register(
-    session: Session, *, email: str, password: str, origin: audit.Origin, display_name: str | None = None, role: str = "user"
+    session: Session,
+    *,
+    email: str,
+    password: str,
+    origin: audit.Origin,
+    display_name: str | None = None,
+    role: str = "user",
 ) -> User:
     """Make an account; raises `EmailTaken`. The e-mail is given in lower case."""
     user = User(email=email, password_hash=hash_password(password), display_name=display_name, role=role)

@@ -1,6 +1,6 @@
 """Structured logs: one JSON object a line, with the ids that tie it to a request, a trace and a user, and no secrets.
 
-What a line must not hold is taken out of the finished text, so that it does not matter how it got in: as a message, an
+What a line must not hold is taken out at the very end, so that it does not matter how it got in: as a message, an
 argument, an extra field or a traceback. Newlines are escaped by JSON, so nobody can forge a line.
 """
 
@@ -11,8 +11,9 @@ import logging.config
 import re
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -26,12 +27,13 @@ logger = logging.getLogger("app.access")
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 HIDDEN = "***"
 
+SENSITIVE_NAMES = "password|passwd|secret|token|api[_-]?key|authorization|cookie"
+SENSITIVE = re.compile(f"(?i){SENSITIVE_NAMES}")
 PATTERNS = [
     re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]+"),
     re.compile(r"(://[^/\s\"'@:]*:)[^@\s\"'/]+(?=@)"),
     re.compile(
-        r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|cookie)[a-z_-]*\\*[\"']?\s*[:=]\s*\\*[\"']?)"
-        r"[^\s\"'\\,;&}]+"
+        rf"(?i)((?:{SENSITIVE.pattern.removeprefix('(?i)')})[a-z_-]*\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\s\"'\\,;&}}]+"
     ),
     re.compile(r"()\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
     re.compile(r"()[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"),
@@ -56,13 +58,30 @@ def bound(name: str) -> Any:
 
 
 class Redactor:
-    """Takes secrets and personal data out of a text."""
+    """Takes secrets and personal data out of what is about to leave the service."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = sorted({re.escape(secret) for secret in secrets if len(secret) > 3}, key=len, reverse=True)  # noqa: PLR2004 - shorter ones would hide common words
         self._known = re.compile("|".join(known)) if known else None
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, value: Any) -> Any:
+        """The value with every text in it cleaned, made of nothing but what JSON knows."""
+        match value:
+            case None | bool() | int() | float():
+                return value
+            case datetime():
+                return value.isoformat()
+            case Mapping():
+                return {self._text(str(name)): self._member(str(name), item) for name, item in value.items()}
+            case list() | tuple() | set():
+                return [self(item) for item in value]
+            case _:
+                return self._text(str(value))
+
+    def _member(self, name: str, value: Any) -> Any:
+        return HIDDEN if SENSITIVE.search(name) and isinstance(value, str) else self(value)
+
+    def _text(self, text: str) -> str:
         if self._known:
             text = self._known.sub(HIDDEN, text)
         for pattern in PATTERNS:
@@ -84,13 +103,12 @@ class Formatter(JsonFormatter):
         self._redact = Redactor(secrets)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Add the ids, and take out what must not be told."""
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
             log_data |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
-        return {**log_data, **(_context.get() or {})}
-
-    def format(self, record: logging.LogRecord) -> str:
-        return self._redact(super().format(record))
+        cleaned: dict[str, Any] = self._redact({**log_data, **(_context.get() or {})})
+        return cleaned
 
 
 def configuration(settings: Settings) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """OpenTelemetry traces of requests, SQL, Redis and tasks, sent over OTLP.
 
-Without `OTEL_EXPORTER_OTLP_ENDPOINT` nothing is imported and nothing is instrumented: off costs nothing.
+Without `OTEL_EXPORTER_OTLP_ENDPOINT` no instrumentor is even imported: off costs nothing.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from app.database import db
 from app.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from sqlalchemy import Engine
 
 UNTRACED = "health,ready,metrics"  # regular expressions of paths, asked too often to be worth a trace
 
@@ -54,12 +54,8 @@ def _instrument(app: Flask, provider: TracerProvider) -> None:
     from opentelemetry.instrumentation.celery import CeleryInstrumentor  # noqa: PLC0415
     from opentelemetry.instrumentation.flask import FlaskInstrumentor  # noqa: PLC0415
     from opentelemetry.instrumentation.redis import RedisInstrumentor  # noqa: PLC0415
-    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # noqa: PLC0415
 
     FlaskInstrumentor().instrument_app(app, excluded_urls=UNTRACED, tracer_provider=provider)
-    with app.app_context():
-        # Its metadata stops short of SQLAlchemy 2.1, with which it works when told not to look.
-        SQLAlchemyInstrumentor().instrument(engine=db.engine, skip_dep_check=True, tracer_provider=provider)
     RedisInstrumentor().instrument(tracer_provider=provider)
     CeleryInstrumentor().instrument(tracer_provider=provider)
 
@@ -68,3 +64,17 @@ def _instrument(app: Flask, provider: TracerProvider) -> None:
 
     # A task process ends without running exit handlers.
     worker_process_shutdown.connect(flush, weak=False)
+
+
+def trace_engine(app: Flask, engine: Engine) -> None:
+    """Trace the statements of an engine, if the app is traced.
+
+    Of this one engine, and not of every engine, as the instrumentor would: probes have one of their own. The
+    instrumentor also wants greenlet, and by its metadata stops at SQLAlchemy 2.0.
+    """
+    provider: TracerProvider | None = app.extensions.get("tracer_provider")
+    if provider:
+        from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer  # noqa: PLC0415
+        from opentelemetry.metrics import NoOpUpDownCounter  # noqa: PLC0415
+
+        EngineTracer(provider.get_tracer(__name__), engine, NoOpUpDownCounter("db.client.connections.usage"))

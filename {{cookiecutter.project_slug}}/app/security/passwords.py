@@ -1,4 +1,4 @@
-"""Password hashes: argon2id with the parameters of the OWASP Password Storage Cheat Sheet (19 MiB, 2 passes, 1 lane)."""
+"""Password hashes: argon2id as the OWASP Password Storage Cheat Sheet has it (19 MiB, 2 passes, 1 lane)."""
 
 from __future__ import annotations
 

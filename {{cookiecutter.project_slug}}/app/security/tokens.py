@@ -1,4 +1,4 @@
-"""Access tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256, keys named by `kid` so that they can be rotated."""
+"""Access tokens: JSON Web Tokens (RFC 7519) under HMAC-SHA256, with keys named by `kid` so that they can rotate."""
 
 from __future__ import annotations
 

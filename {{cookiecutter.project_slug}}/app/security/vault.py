@@ -22,7 +22,7 @@ def with_vault(environ: Mapping[str, str]) -> Mapping[str, str]:
         return environ
     try:
         return {**environ, **_read(environ)}
-    except Exception as error:  # whatever goes wrong out there, the boot check names what is then missing
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong out there, the boot check names what is then missing
         logger.warning("Vault gave no settings; those of the environment hold: %s", error)
         return environ
 

@@ -1,4 +1,4 @@
-"""Users, their locations, and the audit log"""
+"""Users, their locations, and the audit log."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def upgrade() -> None:
         sa.Column("recorded_at", Time, nullable=False),
         sa.Column("created_at", Time, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_user_locations"),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name="fk_user_locations_user_id_users", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_user_locations_user_id_users", ondelete="CASCADE"),
         sa.CheckConstraint("latitude BETWEEN -90 AND 90", name="ck_user_locations_latitude"),
         sa.CheckConstraint("longitude BETWEEN -180 AND 180", name="ck_user_locations_longitude"),
     )

@@ -42,9 +42,7 @@ def test_init_db_makes_the_first_admin_and_changes_nothing_the_second_time(
 
 
 @pytest.mark.req("D4")
-def test_init_db_refuses_a_password_that_nobody_could_register_with(
-    app: Flask, environment: Mapping[str, str]
-) -> None:
+def test_init_db_refuses_a_password_that_nobody_could_register_with(app: Flask, environment: Mapping[str, str]) -> None:
     runner = create_app({**environment, **ADMIN, "ADMIN_PASSWORD": "short"}).test_cli_runner()
 
     result = runner.invoke(args=["init-db"])

@@ -19,7 +19,8 @@ KNOWN = {**declarations(Settings), **declarations(ComposeSettings)}
 @pytest.fixture(scope="module")
 def documenting() -> ModuleType:
     spec = importlib.util.spec_from_file_location("document_settings", ROOT / "scripts" / "document_settings.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -43,7 +44,9 @@ def test_the_example_names_every_setting_once(documenting: ModuleType) -> None:
 
 @pytest.mark.req("S2")
 def test_every_number_has_bounds() -> None:
-    unbounded = [name for name, known in KNOWN.items() if type(known.default) in (int, float) and " to " not in known.kind]
+    unbounded = [
+        name for name, known in KNOWN.items() if type(known.default) in (int, float) and " to " not in known.kind
+    ]
 
     assert not unbounded
 

@@ -33,7 +33,9 @@ def saved(session: Session) -> int:
 
 @pytest.mark.req("A3")
 def test_a_position_is_saved_for_the_caller(client: FlaskClient, user: User, headers: dict[str, str]) -> None:
-    answer = client.post(LOCATIONS, json={**HERE, "accuracy": 7.5, "recorded_at": "2026-01-02T03:04:05+02:00"}, headers=headers)
+    answer = client.post(
+        LOCATIONS, json={**HERE, "accuracy": 7.5, "recorded_at": "2026-01-02T03:04:05+02:00"}, headers=headers
+    )
 
     body = answer.get_json()
     assert answer.status_code == 201
@@ -89,7 +91,9 @@ def test_a_bad_position_is_refused_by_field(
 
 @pytest.mark.req("A3")
 def test_a_batch_is_saved_whole(client: FlaskClient, session: Session, headers: dict[str, str]) -> None:
-    answer = client.post(BATCH, json={"locations": [{**HERE, "latitude": n / 100} for n in range(1000)]}, headers=headers)
+    answer = client.post(
+        BATCH, json={"locations": [{**HERE, "latitude": n / 100} for n in range(1000)]}, headers=headers
+    )
 
     assert (answer.status_code, answer.get_json()) == (201, {"accepted": 1000})
     assert saved(session) == 1000
@@ -112,7 +116,9 @@ def test_a_batch_with_a_bad_item_is_refused_whole_and_names_it(
 
 
 @pytest.mark.parametrize("items", [[], [HERE] * 1001, "none", {"0": HERE}, None])
-def test_a_batch_of_a_wrong_size_or_kind_is_refused(client: FlaskClient, headers: dict[str, str], items: object) -> None:
+def test_a_batch_of_a_wrong_size_or_kind_is_refused(
+    client: FlaskClient, headers: dict[str, str], items: object
+) -> None:
     answer = client.post(BATCH, json={"locations": items}, headers=headers)
 
     assert answer.status_code == 422
@@ -124,7 +130,13 @@ def test_the_history_pages_through_ones_own_positions_newest_first(
     client: FlaskClient, session: Session, user: User, other_user: User, headers: dict[str, str]
 ) -> None:
     time = now()
-    times = [time, time, time - timedelta(seconds=1), time, time - timedelta(hours=1)]  # equal times across a page's edge
+    times = [
+        time,
+        time,
+        time - timedelta(seconds=1),
+        time,
+        time - timedelta(hours=1),
+    ]  # equal times across a page's edge
     made = [make_location(session, user, at=at) for at in times]
     make_location(session, other_user)
     expected = [row.id for row in sorted(made, key=lambda row: (row.recorded_at, row.id), reverse=True)]
@@ -209,7 +221,9 @@ def test_who_has_left_the_box_is_not_in_it(
     assert client.get(f"{ACTIVE}?bbox=13,52,14,53", headers=headers).get_json()["items"] == []
 
 
-@pytest.mark.parametrize("box", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "0,10,5,5", "0,-91,5,5", "181,0,5,5", "nan,0,1,1", "0,0,inf,1"])
+@pytest.mark.parametrize(
+    "box", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "0,10,5,5", "0,-91,5,5", "181,0,5,5", "nan,0,1,1", "0,0,inf,1"]
+)
 def test_a_bad_box_is_refused(client: FlaskClient, headers: dict[str, str], box: str) -> None:
     answer = client.get(f"{ACTIVE}?bbox={box}", headers=headers)
 
@@ -218,7 +232,9 @@ def test_a_bad_box_is_refused(client: FlaskClient, headers: dict[str, str], box:
 
 
 @pytest.mark.req("A3")
-def test_active_users_page(client: FlaskClient, session: Session, user: User, other_user: User, headers: dict[str, str]) -> None:
+def test_active_users_page(
+    client: FlaskClient, session: Session, user: User, other_user: User, headers: dict[str, str]
+) -> None:
     first = make_location(session, user, at=now() - timedelta(seconds=10))
     second = make_location(session, other_user, at=now() - timedelta(seconds=20))
 

@@ -42,7 +42,16 @@ def test_what_callers_make_up_makes_no_label(client: FlaskClient) -> None:
     labels = [dict(labels) for labels in samples(client, "http_requests_total")]
     assert not [label for label in labels if "/nothing" in label["endpoint"]]
     assert {"endpoint": "unmatched", "method": "GET", "status": "404"} in labels
-    assert {label["method"] for label in labels} <= {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER"}
+    assert {label["method"] for label in labels} <= {
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "PATCH",
+        "DELETE",
+        "OPTIONS",
+        "OTHER",
+    }
 
 
 @pytest.mark.req("O1")

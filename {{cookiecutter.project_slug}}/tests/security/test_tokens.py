@@ -100,9 +100,7 @@ def test_a_rotation_of_the_key_signs_no_one_out(app: Flask) -> None:
     with app.app_context():
         old, _ = tokens.issue(Caller(7, "user"))
     new_key = secrets.token_urlsafe(48)
-    rotated = create_app(
-        basic_environment(JWT_SECRET_KEY=new_key, JWT_SECRET_KEY_FALLBACKS=SECRETS["JWT_SECRET_KEY"])
-    )
+    rotated = create_app(basic_environment(JWT_SECRET_KEY=new_key, JWT_SECRET_KEY_FALLBACKS=SECRETS["JWT_SECRET_KEY"]))
 
     with rotated.app_context():
         assert tokens.verify(old) == Caller(7, "user")

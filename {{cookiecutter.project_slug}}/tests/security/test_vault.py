@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -20,7 +21,7 @@ TOKEN, ROLE, ROLE_SECRET = "a-vault-token", "a-role", "a-role-secret"
 class Vault(BaseHTTPRequestHandler):
     """KV version 2 at `secret/`, and AppRole (paths and members of Vault's API documentation)."""
 
-    content: dict[str, str] = {}
+    content: ClassVar[dict[str, str]] = {}
 
     def do_GET(self) -> None:
         if self.headers.get("X-Vault-Token") != TOKEN:
