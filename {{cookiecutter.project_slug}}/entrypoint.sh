@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts one role of the service: web, worker, beat, migrate or shell.
+# Starts one role of the service: web, worker, beat, flower, migrate or shell.
 # What could go wrong goes wrong here, before anything listens: bad settings, no database, a migration that fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -7,6 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 role=${1:-web}
 [ $# -eq 0 ] || shift
 export FLASK_APP=wsgi
+# What is in the environment counts, for every program started here alike.
+export FLASK_SKIP_DOTENV=1
 
 prepare() {
   python scripts/check_env.py
@@ -27,6 +29,12 @@ case $role in
     prepare
     exec celery --app wsgi:celery beat --loglevel INFO --schedule "${TMPDIR:-/tmp}/beat-schedule" "$@"
     ;;
+  flower)
+    python scripts/check_env.py
+    # By the environment and not as an argument, which everybody on the machine could read.
+    export FLOWER_BASIC_AUTH="flower:${FLOWER_PASSWORD:?is not set: Flower shows what tasks are given, so it needs a password}"
+    exec celery --app wsgi:celery flower --address="${BIND_ADDRESS:-0.0.0.0}" --port="${FLOWER_PORT:-5555}" "$@"
+    ;;
   migrate)
     prepare
     exec flask init-db
@@ -35,7 +43,7 @@ case $role in
     exec flask shell "$@"
     ;;
   *)
-    echo "entrypoint.sh: there is no role '$role'. Choose web, worker, beat, migrate or shell." >&2
+    echo "entrypoint.sh: there is no role '$role'. Choose web, worker, beat, flower, migrate or shell." >&2
     exit 64
     ;;
 esac

@@ -1,4 +1,4 @@
-"""The database: models' base, engine options, timeouts, and what the health probe asks."""
+"""The database: models' base, column types, the engine, and what the readiness probe asks."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 from sqlalchemy.dialects import mysql
-from sqlalchemy.engine import URL, make_url
 
+from app.connections import bound_waiting, connect_arguments, engine_options
 from app.observability.tracing import trace_engine
 from app.pings import register_ping
 from app.settings import Settings, settings_of
-
-CONNECT_TIMEOUT_SECONDS = 5
-# How much longer than the server's own statement timeout a client waits: a server that is frozen cannot time out.
-CLIENT_GRACE_SECONDS = 2
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -96,7 +91,7 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         engine = db.engine
         register_ping(app, "database", make_ping(settings))
-    bound_waiting(engine, settings.DB_STATEMENT_TIMEOUT_MS / 1000 + CLIENT_GRACE_SECONDS)
+    bound_waiting(engine, settings)
     trace_engine(app, engine)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -104,89 +99,9 @@ def init_app(app: Flask) -> None:
     os.register_at_fork(after_in_child=lambda: engine.dispose(close=False))
 
 
-def engine_options(settings: Settings) -> dict[str, Any]:
-    """What `create_engine` is told beside the address.
-
-    Parameters are hidden from error messages, which would put personal data into logs.
-    """
-    url = make_url(settings.database_url)
-    options: dict[str, Any] = {"hide_parameters": True, "connect_args": connect_arguments(url, settings)}
-    if url.get_backend_name() == "sqlite":
-        return options
-    return options | {
-        "pool_size": settings.DB_POOL_SIZE,
-        "max_overflow": settings.DB_MAX_OVERFLOW,
-        "pool_timeout": settings.DB_POOL_TIMEOUT,
-        "pool_recycle": settings.DB_POOL_RECYCLE,
-        "pool_pre_ping": True,
-    }
-
-
-def connect_arguments(url: URL, settings: Settings) -> dict[str, Any]:
-    """The driver's own arguments: time limits, session settings, name and encryption of a connection."""
-    match url.get_backend_name():
-        case "postgresql":
-            return _postgresql_arguments(settings)
-        case "mysql" | "mariadb":
-            return _mysql_arguments(settings)
-        case _:
-            return {"timeout": CONNECT_TIMEOUT_SECONDS}
-
-
-def _postgresql_arguments(settings: Settings) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "application_name": settings.SERVICE_NAME,
-        "options": f"-c statement_timeout={settings.DB_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
-        "keepalives_idle": 30,
-        "tcp_user_timeout": settings.DB_STATEMENT_TIMEOUT_MS,
-    }
-    return arguments | ({"sslmode": settings.DB_SSLMODE} if settings.DB_SSLMODE else {})
-
-
-def _mysql_arguments(settings: Settings) -> dict[str, Any]:
-    milliseconds = settings.DB_STATEMENT_TIMEOUT_MS
-    wait = milliseconds // 1000 + CLIENT_GRACE_SECONDS
-    # Each server runs only the comment that is marked for it, and calls the same limit by another name.
-    limit = f"/*M! , max_statement_time = {milliseconds / 1000} */ /*!50708 , max_execution_time = {milliseconds} */"
-    return {
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "read_timeout": wait,
-        "write_timeout": wait,
-        "charset": "utf8mb4",
-        "init_command": f"SET time_zone = '+00:00' {limit}",
-    }
-
-
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA journal_mode = WAL")
-
-
-class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that does not wait for ever on a server that is frozen and cannot time out by itself."""
-
-    bound: float | None = None  # seconds
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for the server, at most `bound` seconds."""
-        try:
-            return super().wait(gen, interval=interval, timeout=timeout or self.bound)
-        except psycopg.errors._WaitTimeout:  # noqa: SLF001 - what psycopg asks callers of wait() to convert
-            self.pgconn.finish()  # an answer may still come, and must not be taken for that of the next statement
-            raise psycopg.OperationalError(f"the database gave no answer within {self.bound:g} seconds") from None
-
-
-def bound_waiting(engine: sa.Engine, seconds: float) -> None:
-    """Make every statement on a PostgreSQL engine fail after so many seconds without an answer."""
-
-    def connect(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> BoundedConnection:
-        connection = BoundedConnection.connect(*arguments, **options)
-        connection.bound = seconds
-        return connection
-
-    if engine.dialect.name == "postgresql":
-        sa.event.listen(engine, "do_connect", connect)
 
 
 def unpooled_engine(settings: Settings) -> sa.Engine:

@@ -99,7 +99,7 @@ class Settings:
     DB_POOL_TIMEOUT: float = number(5, 0.1, 60, "Seconds a request waits for a connection before it is answered 503.")
     DB_POOL_RECYCLE: int = integer(1800, 30, 86_400, "Seconds after which a connection is replaced.")
     DB_STATEMENT_TIMEOUT_MS: int = integer(
-        30_000, 100, 600_000, "Milliseconds after which the database gives up a statement."
+        10_000, 100, 600_000, "Milliseconds after which the database gives up a statement."
     )
     DB_SSLMODE: str | None = choice(None, SSL_MODES, "PostgreSQL's sslmode; verify-full across a network.")
     DB_WAIT_SECONDS: int = integer(60, 1, 600, "Seconds a starting container waits for the database.")
@@ -126,6 +126,9 @@ class Settings:
     )
     CELERY_CONCURRENCY: int = integer(2, 1, 64, "Task processes of one worker container.")
     TASK_TIME_LIMIT_SECONDS: int = integer(600, 10, 3600, "Seconds after which a task is ended.")
+
+    FLOWER_PASSWORD: str | None = secret("Opens Flower, the page about tasks and workers, to the user flower.")
+    FLOWER_PORT: int = integer(5555, 1, 65_535, "The port that Flower listens on.")
 
     BIND_ADDRESS: str = text("0.0.0.0", "The address to listen on.", section="Serving")  # noqa: S104 - containers are reached from outside
     PORT: int = integer(8000, 1, 65_535, "The port to listen on.")

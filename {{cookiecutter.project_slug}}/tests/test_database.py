@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from app import boot, create_app
 from app.accounts.models import User
-from app.database import db, engine_options, now
+from app.connections import engine_options
+from app.database import db, now
 from app.locations.models import UserLocation
 from app.settings import load, settings_of
 from tests.environments import basic_environment

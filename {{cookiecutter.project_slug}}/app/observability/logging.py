@@ -32,9 +32,7 @@ SENSITIVE = re.compile(f"(?i){SENSITIVE_NAMES}")
 PATTERNS = [
     re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]+"),
     re.compile(r"(://[^/\s\"'@:]*:)[^@\s\"'/]+(?=@)"),
-    re.compile(
-        rf"(?i)((?:{SENSITIVE.pattern.removeprefix('(?i)')})[a-z_-]*\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\s\"'\\,;&}}]+"
-    ),
+    re.compile(rf"(?i)((?:{SENSITIVE_NAMES})[a-z_-]*\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\s\"'\\,;&}}]+"),
     re.compile(r"()\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
     re.compile(r"()[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -110,3 +111,35 @@ def test_a_request_on_a_frozen_database_is_answered_503_in_bounded_time(
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert took < 12  # a ping of the pooled connection (2.5 s), then a new one (5 s)
+
+
+@pytest.mark.req("S5", "S8")
+def test_health_answers_also_when_more_requests_than_threads_meet_a_frozen_database(
+    start_web: StartWeb, own_postgres: PostgresServer, own_redis: RedisServer
+) -> None:
+    url = own_postgres.create_database("app")
+    web = start_web(
+        redis_url=own_redis.url,
+        DATABASE_URL=url,
+        DB_STATEMENT_TIMEOUT_MS="500",
+        GUNICORN_WORKERS="1",
+        GUNICORN_THREADS="2",
+        RATELIMIT_ENABLED="false",
+    )
+    body = {"email": "ann@example.org", "password": "wrong password"}
+    web.post("/api/v1/auth/login", body)
+    own_postgres.pause()
+
+    with ThreadPoolExecutor(6) as pool:
+        asking = [pool.submit(lambda: web.post("/api/v1/auth/login", body).status_code) for _ in range(60)]
+        time.sleep(8)  # the first have waited for an answer, and for a connection
+        took: list[float] = []
+        while not all(future.done() for future in asking) and len(took) < 10:
+            took.append(timed(web, "/health")[2])
+        own_postgres.resume()
+        statuses = {future.result() for future in asking}
+
+    assert statuses == {503}
+    assert max(took, default=0) < 6  # one thread may be trying a connection, and never both
+    # Asked again: what it says is that there is no such table.
+    assert wait_until(lambda: web.post("/api/v1/auth/login", body).status_code == 500, 10)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 import pytest
+import requests
 import sqlalchemy as sa
 
 from app.worker import HEARTBEAT_SECONDS
 from tests.accounts.factory import PASSWORD
-from tests.environments import OPERATOR
+from tests.environments import OPERATOR, ROOT, production_environment
 from tests.running.conftest import Web
-from tests.servers import RunningService, wait_until
+from tests.servers import RedisServer, RunningService, free_port, wait_until
 
 pytestmark = pytest.mark.running
 
@@ -58,3 +60,26 @@ def test_beat_sends_the_heartbeat_and_the_health_report_shows_that_a_worker_ran_
         lambda: web.get("/health/detailed", headers=OPERATOR).json()["worker"]["heartbeat_age_s"] is not None, 5
     )
     assert beat.stop() == 0
+
+
+@pytest.mark.req("W1")
+def test_flower_opens_to_its_password_only(migrated_database: str, redis: RedisServer) -> None:
+    port, password = free_port(), secrets.token_urlsafe(48)
+    environment = production_environment(migrated_database, redis.url, FLOWER_PORT=str(port), FLOWER_PASSWORD=password)
+    page = f"http://127.0.0.1:{port}/workers"
+
+    with RunningService(["./entrypoint.sh", "flower"], environment, folder=ROOT) as flower:
+        flower.wait_until_listening(port)
+        refused, wrong = requests.get(page, timeout=10), requests.get(page, auth=("flower", "wrong"), timeout=10)
+        opened = requests.get(page, auth=("flower", password), timeout=10)
+
+    assert [answer.status_code for answer in (refused, wrong, opened)] == [401, 401, 200]
+
+
+@pytest.mark.req("W1", "S3")
+def test_flower_refuses_to_start_without_a_password(migrated_database: str, redis: RedisServer) -> None:
+    environment = production_environment(migrated_database, redis.url)
+
+    with RunningService(["./entrypoint.sh", "flower"], environment, folder=ROOT) as flower:
+        assert flower.wait() != 0
+        assert "FLOWER_PASSWORD: is not set" in flower.output()
