@@ -82,7 +82,9 @@ def child_exit(_server: Arbiter, worker: Worker) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Drain before a stop: connections that wait to be accepted would be reset."""
+    """Say what is missing, and drain before a stop: connections that wait to be accepted would be reset."""
+    if settings.embedded:
+        server.log.warning("for development only: %s", "; ".join(settings.embedded))
     if settings.DRAIN_SECONDS:
         signal.signal(signal.SIGTERM, lambda number, frame: drain(server, number, frame))
 

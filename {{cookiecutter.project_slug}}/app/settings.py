@@ -36,12 +36,15 @@ from app.security.vault import with_vault
 
 __all__ = ["ComposeSettings", "Settings", "SettingsError", "check", "check_compose", "load", "settings_of"]
 
+# One driver each, whichever an address names: it is the one that is installed.
 DRIVERS = {
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
+PROJECT = "{{ cookiecutter.project_slug }}"
+VAULT_PATH = f"secret/{PROJECT}"
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 WEB = ("http", "https")
 
@@ -65,7 +68,7 @@ class Settings:
         section="The service",
     )
     SERVICE_NAME: str = text(
-        "{{ cookiecutter.project_slug }}",
+        PROJECT,
         "Names the service in logs, traces, tokens and database connections.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
         remedy="Must be letters, digits, dots and dashes, at most 63.",
@@ -187,7 +190,7 @@ class Settings:
     VAULT_ADDR: str | None = address(
         WEB, "A HashiCorp Vault; what it holds under VAULT_PATH wins over the environment.", section="Vault"
     )
-    VAULT_PATH: str = text("secret/{{ cookiecutter.project_slug }}", "The KV version 2 secret to read: mount/path.")
+    VAULT_PATH: str = text(VAULT_PATH, "The KV version 2 secret to read: mount/path.")
     VAULT_TOKEN: str | None = text(None, "Signs in to Vault; or else the two below.")
     VAULT_ROLE_ID: str | None = text(None, "AppRole: who the service is.")
     VAULT_SECRET_ID: str | None = text(None, "AppRole: its secret.")
@@ -201,8 +204,15 @@ class Settings:
     def database_url(self) -> str:
         """The database's address with the driver to use; a SQLite file in `instance/` where none is set."""
         url = make_url(self.DATABASE_URL or "sqlite:///app.db")
-        driver = DRIVERS.get(url.drivername, url.drivername)
-        return url.set(drivername=driver).render_as_string(hide_password=False)
+        backend = url.get_backend_name()
+        return url.set(drivername=DRIVERS.get(backend, backend)).render_as_string(hide_password=False)
+
+    @property
+    def embedded(self) -> tuple[str, ...]:
+        """What stands in for servers that are not set; never in production."""
+        database = () if self.DATABASE_URL else ("a SQLite file as the database",)
+        redis = () if self.REDIS_URL else ("limits per process", "tasks run where they are sent")
+        return database + redis
 
     @property
     def jwt_keys(self) -> tuple[str, ...]:
@@ -278,7 +288,7 @@ def _warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of the environment (and of Vault, if it is set up); raises `SettingsError` with every problem."""
-    settings, problems, _ = check(with_vault(os.environ if environ is None else environ))
+    settings, problems, _ = check(with_vault(os.environ if environ is None else environ, VAULT_PATH))
     if problems:
         raise SettingsError(problems)
     return settings

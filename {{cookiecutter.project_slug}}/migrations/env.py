@@ -80,7 +80,7 @@ def _lock_statements(engine: sa.Engine) -> tuple[sa.TextClause, sa.TextClause] |
         case "postgresql":
             take, release = f"pg_try_advisory_lock({LOCK_NUMBER})", f"pg_advisory_unlock({LOCK_NUMBER})"
         case "mysql" | "mariadb":  # there, names are the server's and not the database's
-            name = "CONCAT(DATABASE(), ':migration')"
+            name = "CONCAT(DATABASE(), '.migration')"
             take, release = f"GET_LOCK({name}, 0)", f"RELEASE_LOCK({name})"
         case _:
             return None

@@ -18,7 +18,7 @@ from dotenv import dotenv_values
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.security.vault import with_vault
-from app.settings import check, check_compose
+from app.settings import VAULT_PATH, check, check_compose
 
 # What compose.yaml sets by itself.
 MADE_BY_COMPOSE = {
@@ -41,7 +41,7 @@ def main() -> int:
     if options.compose:
         problems = check_compose(environ)
         environ = {**environ, **MADE_BY_COMPOSE}
-    settings, more, warnings = check(with_vault(environ))
+    settings, more, warnings = check(with_vault(environ, VAULT_PATH))
     return report(settings.APP_ENV, more + problems, warnings)
 
 

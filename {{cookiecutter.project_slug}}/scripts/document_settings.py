@@ -31,16 +31,18 @@ def need(declaration: Declaration) -> str:
 
 
 def example() -> str:
-    """The text of `.env.example`: what is needed or has no default stands open, the rest is shown with its default."""
+    """The text of `.env.example`."""
     lines = [
-        "# Every setting, with its default. Copy to .env and fill in the secrets.",
-        "# A line without a value counts as not set.",
+        "# Every setting. `make .env` makes a .env of this, with fresh secrets.",
+        "# A line without a value counts as not set; one behind a # shows the default.",
     ]
     for name, known in KNOWN.items():
         if known.section:
             lines += ["", f"# --- {known.section}"]
         notes = "; ".join(filter(None, [known.kind, need(known)]))
-        lines += [f"# {known.purpose} ({notes})", f"{name}={value(known)}"]
+        # What has a default stays a comment, so that a later release can change it.
+        mark = "#" if value(known) else ""
+        lines += [f"# {known.purpose} ({notes})", f"{mark}{name}={value(known)}"]
     return "\n".join(lines) + "\n"
 
 

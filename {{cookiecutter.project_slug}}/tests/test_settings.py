@@ -136,7 +136,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
 @pytest.mark.req("S4")
 def test_an_address_of_postgresql_uses_psycopg(scheme: str) -> None:
     settings = load({**GOOD, "DATABASE_URL": f"{scheme}://app:p%40ss@db/app"})

@@ -9,11 +9,10 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 3
-DEFAULT_PATH = "secret/{{ cookiecutter.project_slug }}"
 
 
-def with_vault(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment, overlaid with what Vault holds under `VAULT_PATH`.
+def with_vault(environ: Mapping[str, str], default_path: str) -> Mapping[str, str]:
+    """The environment, overlaid with what Vault holds under `VAULT_PATH` (mount/path), or else `default_path`.
 
     Without `VAULT_ADDR` this is the environment as it is. A Vault that does not answer leaves the environment in force
     and is logged: settings that only Vault holds are then reported as missing, by name, before anything is served.
@@ -21,19 +20,19 @@ def with_vault(environ: Mapping[str, str]) -> Mapping[str, str]:
     if not environ.get("VAULT_ADDR"):
         return environ
     try:
-        return {**environ, **_read(environ)}
+        return {**environ, **_read(environ, default_path)}
     except Exception as error:  # noqa: BLE001 - whatever goes wrong out there, the boot check names what is then missing
         logger.warning("Vault gave no settings; those of the environment hold: %s", error)
         return environ
 
 
-def _read(environ: Mapping[str, str]) -> dict[str, str]:
+def _read(environ: Mapping[str, str], default_path: str) -> dict[str, str]:
     import hvac  # noqa: PLC0415 - a tenth of a second that a service without Vault does not pay
 
     client = hvac.Client(url=environ["VAULT_ADDR"], token=_value(environ, "VAULT_TOKEN"), timeout=TIMEOUT_SECONDS)
     if not client.token:
         client.auth.approle.login(_value(environ, "VAULT_ROLE_ID"), _value(environ, "VAULT_SECRET_ID"))
-    mount, _, path = (environ.get("VAULT_PATH") or DEFAULT_PATH).partition("/")
+    mount, _, path = (environ.get("VAULT_PATH") or default_path).partition("/")
     answer = client.secrets.kv.v2.read_secret_version(path=path, mount_point=mount, raise_on_deleted_version=True)
     return {name: str(value) for name, value in answer["data"]["data"].items()}
 

@@ -182,3 +182,15 @@ def test_as_many_processes_and_threads_as_the_settings_say(start_web: StartWeb) 
 
     assert len(web.process.children()) == 3
     assert all(count >= 3 for count in threads)  # the main one and two that serve
+
+
+@pytest.mark.req("S4")
+def test_a_service_without_servers_says_so_in_one_line(start_web: StartWeb, tmp_path: Path) -> None:
+    web = start_web(APP_ENV="development", DATABASE_URL="", redis_url="")
+
+    said = [line["message"] for line in web.process.lines() if line["level"] == "WARNING"]
+
+    assert said == [
+        "for development only: a SQLite file as the database; limits per process; tasks run where they are sent"
+    ]
+    assert web.get("/ready").json() == {"status": "ready", "checks": {"database": "ok"}}

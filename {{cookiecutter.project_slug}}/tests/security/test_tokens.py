@@ -23,7 +23,7 @@ THEIRS = OctKey.import_key(secrets.token_urlsafe(48))
 
 
 @pytest.fixture(scope="module")
-def app() -> Flask:
+def signing() -> Flask:
     return create_app(basic_environment())
 
 
@@ -37,16 +37,16 @@ def part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-def test_an_issued_token_speaks_for_its_caller(app: Flask) -> None:
-    with app.app_context():
+def test_an_issued_token_speaks_for_its_caller(signing: Flask) -> None:
+    with signing.app_context():
         token, seconds = tokens.issue(Caller(7, "admin"))
 
         assert tokens.verify(token) == Caller(7, "admin")
         assert seconds == 3600
 
 
-def test_a_token_with_good_claims_is_accepted_so_that_the_refusals_mean_something(app: Flask) -> None:
-    with app.app_context():
+def test_a_token_with_good_claims_is_accepted_so_that_the_refusals_mean_something(signing: Flask) -> None:
+    with signing.app_context():
         kid = tokens._signer().keys.keys[0].kid
 
         assert tokens.verify(jwt.encode({"alg": "HS256", "kid": kid}, claims(), OURS)) == Caller(7, "user")
@@ -71,14 +71,14 @@ BAD_CLAIMS = {
 
 
 @pytest.mark.parametrize("token", BAD.values(), ids=BAD)
-def test_a_bad_token_is_refused(app: Flask, token: str) -> None:
-    with app.app_context(), pytest.raises(TokenError):
+def test_a_bad_token_is_refused(signing: Flask, token: str) -> None:
+    with signing.app_context(), pytest.raises(TokenError):
         tokens.verify(token)
 
 
 @pytest.mark.parametrize("content", BAD_CLAIMS.values(), ids=BAD_CLAIMS)
-def test_a_token_of_ours_with_bad_claims_is_refused(app: Flask, content: dict[str, Any]) -> None:
-    with app.app_context():
+def test_a_token_of_ours_with_bad_claims_is_refused(signing: Flask, content: dict[str, Any]) -> None:
+    with signing.app_context():
         kid = tokens._signer().keys.keys[0].kid
         token = jwt.encode({"alg": "HS256", "kid": kid}, content, OURS)
 
@@ -87,8 +87,8 @@ def test_a_token_of_ours_with_bad_claims_is_refused(app: Flask, content: dict[st
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
-def test_another_algorithm_is_refused(app: Flask, algorithm: str) -> None:
-    with app.app_context():
+def test_another_algorithm_is_refused(signing: Flask, algorithm: str) -> None:
+    with signing.app_context():
         kid = tokens._signer().keys.keys[0].kid
         token = jwt.encode({"alg": algorithm, "kid": kid}, claims(), OURS, algorithms=[algorithm])
 
@@ -96,8 +96,8 @@ def test_another_algorithm_is_refused(app: Flask, algorithm: str) -> None:
             tokens.verify(token)
 
 
-def test_a_rotation_of_the_key_signs_no_one_out(app: Flask) -> None:
-    with app.app_context():
+def test_a_rotation_of_the_key_signs_no_one_out(signing: Flask) -> None:
+    with signing.app_context():
         old, _ = tokens.issue(Caller(7, "user"))
     new_key = secrets.token_urlsafe(48)
     rotated = create_app(basic_environment(JWT_SECRET_KEY=new_key, JWT_SECRET_KEY_FALLBACKS=SECRETS["JWT_SECRET_KEY"]))
@@ -105,5 +105,5 @@ def test_a_rotation_of_the_key_signs_no_one_out(app: Flask) -> None:
     with rotated.app_context():
         assert tokens.verify(old) == Caller(7, "user")
         new, _ = tokens.issue(Caller(7, "user"))
-    with app.app_context(), pytest.raises(TokenError):
+    with signing.app_context(), pytest.raises(TokenError):
         tokens.verify(new)
