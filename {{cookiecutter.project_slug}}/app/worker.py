@@ -78,8 +78,8 @@ class ContextTask(Task[..., Any]):
 
 def flask_app_of(task: Task[..., Any]) -> Flask:
     """The app that a task's Celery belongs to."""
-    app: Flask = task.app.flask_app
-    return app
+    app: Flask | None = getattr(task.app, "flask_app", None)
+    return app or get_flask_app()
 
 
 def init_app(app: Flask) -> None:
@@ -141,7 +141,8 @@ def _patient(conf: Any = None, **_: Any) -> None:
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
-    conf.broker_transport_options = {**conf.broker_transport_options, **patience}
+    kept = {"visibility_timeout": conf.broker_transport_options["visibility_timeout"]}
+    conf.broker_transport_options = kept | patience
 
 
 @signals.setup_logging.connect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 
 import pytest
@@ -43,6 +44,24 @@ def test_a_task_that_a_request_sent_writes_a_row(
     assert spoken[-1]["state"] == "SUCCESS"
     assert "outside of application context" not in worker.output()
     assert worker.stop() == 0
+
+
+@pytest.mark.req("W1")
+def test_a_worker_goes_on_when_redis_comes_back(
+    web: Web, start_worker: Callable[..., RunningService], redis: RedisServer, migrated_database: str
+) -> None:
+    worker = start_worker(WORKER)
+    web.post("/api/v1/auth/register", ANN)
+    worker.wait_until_printed("ready.", 30)
+
+    redis.kill()
+    during = web.post("/api/v1/auth/login", ANN)  # its task cannot be sent, and is not worth failing for
+    redis.restart()
+    time.sleep(3)  # the limiter asks Redis again after two seconds
+    web.post("/api/v1/auth/login", ANN, headers={"X-Request-ID": "after-the-restart"})
+
+    assert during.status_code == 200
+    assert wait_until(lambda: '"request_id": "after-the-restart"' in worker.output(), 30), worker.output()
 
 
 @pytest.mark.req("W1", "S8")
