@@ -11,6 +11,7 @@ import flask_swagger_ui
 from flask import Flask, Request, Response, current_app, jsonify, request, send_from_directory
 from marshmallow import RAISE, Schema, fields
 from webargs.flaskparser import FlaskParser, is_json_request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.errors import Problem
 from app.limits import unlimited
@@ -35,8 +36,11 @@ class Parser(FlaskParser):
     def _raw_load_json(self, req: Request) -> Any:
         if not is_json_request(req):
             raise Problem(415, "Send the body as JSON, with the header Content-Type: application/json.")
+        body = req.get_data()
+        if req.content_length is None and len(body) >= (req.max_content_length or len(body) + 1):
+            raise RequestEntityTooLarge  # werkzeug cuts off a body that does not announce its length
         try:
-            return json.loads(req.get_data().decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+            return json.loads(body.decode(), parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
         except UnicodeDecodeError:
             raise Problem(400, "The body is not UTF-8.") from None
         except RecursionError:

@@ -7,10 +7,12 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.accounts.factory import PASSWORD
@@ -194,3 +196,17 @@ def test_a_service_without_servers_says_so_in_one_line(start_web: StartWeb, tmp_
         "for development only: a SQLite file as the database; limits per process; tasks run where they are sent"
     ]
     assert web.get("/ready").json() == {"status": "ready", "checks": {"database": "ok"}}
+
+
+@pytest.mark.req("S10", "S11")
+def test_a_body_in_chunks_is_read_and_too_large_a_one_refused(web: Web) -> None:
+    def chunks(size: int) -> Iterator[bytes]:
+        yield from (b'{"email": "', b"x" * size, b'@example.org", "password": "wrong"}')
+
+    headers = {"Content-Type": "application/json"}
+    answers = [
+        requests.post(web.url + LOGIN, data=chunks(size), headers=headers, timeout=10) for size in (10, 2_000_000)
+    ]
+
+    assert [answer.status_code for answer in answers] == [401, 413]
+    assert answers[1].headers["Content-Type"] == "application/problem+json"
