@@ -31,8 +31,9 @@ for leftover in metrics_directory.glob("*.db"):
 own_slot = {"slot": "master"}
 values.ValueClass = values.MultiProcessValue(lambda: own_slot["slot"])
 
+from app.configuration import load  # noqa: E402
+from app.environment import SettingsError  # noqa: E402
 from app.observability.logging import configuration  # noqa: E402 - makes metrics
-from app.settings import SettingsError, load  # noqa: E402
 
 try:
     settings = load()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app.settings import SettingsError
+from app.environment import SettingsError
 from app.worker import get_flask_app
 
 try:

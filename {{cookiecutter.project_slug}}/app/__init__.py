@@ -11,6 +11,7 @@ from app import (
     api,
     audit,
     boot,
+    configuration,
     cors,
     database,
     errors,
@@ -21,7 +22,6 @@ from app import (
     redis_client,
     worker,
 )
-from app import settings as configuration
 from app.observability import error_reports, logging, metrics, tracing
 from app.security import access, tokens
 

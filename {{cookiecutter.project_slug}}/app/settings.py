@@ -1,40 +1,18 @@
 """Every setting of the service, declared once.
 
-`.env.example` and `docs/settings.md` are written from these declarations (`make settings`), the boot checks read them,
-and a test keeps the three equal.
+`.env.example` and `docs/settings.md` are written from these declarations (`make settings`), `app.configuration` reads
+and checks them, and a test keeps the three equal.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from flask import Flask
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
-from app.environment import (
-    Required,
-    SettingsError,
-    address,
-    boolean,
-    choice,
-    declarations,
-    integer,
-    is_set,
-    listed,
-    missing,
-    number,
-    read,
-    secret,
-    text,
-    weakness,
-)
-from app.security.vault import with_vault
-
-__all__ = ["ComposeSettings", "Settings", "SettingsError", "check", "check_compose", "load", "settings_of"]
+from app.environment import address, boolean, choice, declarations, integer, listed, number, secret, text
 
 # One driver each, whichever an address names: it is the one that is installed.
 DRIVERS = {
@@ -238,60 +216,6 @@ class ComposeSettings:
     POSTGRES_PASSWORD: str | None = secret("The database's password.", "always")
     REDIS_PASSWORD: str | None = secret("Redis's password.", "always")
     DOMAIN: str = text("{{ cookiecutter.domain }}", "The host name that the proxy answers to.")
-
-
-def check(environ: Mapping[str, str]) -> tuple[Settings, list[str], list[str]]:
-    """Read the settings; beside them every problem, and every warning."""
-    settings, problems = read(Settings, environ)
-    required: set[Required] = {"always", "in production"} if settings.in_production else {"always"}
-    problems = missing(Settings, environ, required) + problems + _unfit(settings)
-    return settings, problems, _warnings(settings, environ)
-
-
-def check_compose(environ: Mapping[str, str]) -> list[str]:
-    """Every problem of the variables that compose.yaml puts together itself."""
-    _, problems = read(ComposeSettings, environ)
-    return missing(ComposeSettings, environ, {"always"}) + problems
-
-
-def _unfit(settings: Settings) -> list[str]:
-    """Problems that more than one value has a part in."""
-    problems = []
-    fallbacks = {name: getattr(settings, name) for name in ("SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY_FALLBACKS")}
-    problems += [f"{name}: one {fault}" for name, values in fallbacks.items() for v in values if (fault := weakness(v))]
-    try:
-        sqlite = make_url(settings.DATABASE_URL or "").drivername.startswith("sqlite")
-    except (ArgumentError, ValueError):
-        sqlite = False
-        if settings.DATABASE_URL:
-            problems.append("DATABASE_URL cannot be read. It looks like postgresql://user:password@host:5432/name.")
-    if settings.in_production and sqlite:
-        problems.append(
-            "DATABASE_URL is a SQLite file, which several containers cannot share. Use postgresql://, mysql:// or mariadb://."
-        )
-    if settings.in_production and "*" in settings.CORS_ORIGINS:
-        problems.append(
-            "CORS_ORIGINS is *, which lets any page call the API. List the origins: https://app.example.org."
-        )
-    return problems
-
-
-def _warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    if not settings.in_production:
-        return []
-    return [
-        f"{name} is not set: {known.recommended}."
-        for name, known in declarations(Settings).items()
-        if known.recommended and not is_set(environ, name, known)
-    ]
-
-
-def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of the environment (and of Vault, if it is set up); raises `SettingsError` with every problem."""
-    settings, problems, _ = check(with_vault(os.environ if environ is None else environ, VAULT_PATH))
-    if problems:
-        raise SettingsError(problems)
-    return settings
 
 
 def settings_of(app: Flask) -> Settings:

@@ -17,8 +17,9 @@ from dotenv import dotenv_values
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from app.configuration import check, check_compose
 from app.security.vault import with_vault
-from app.settings import VAULT_PATH, check, check_compose
+from app.settings import VAULT_PATH
 
 # What compose.yaml sets by itself.
 MADE_BY_COMPOSE = {

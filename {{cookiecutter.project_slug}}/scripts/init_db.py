@@ -10,7 +10,7 @@ from flask.cli import FlaskGroup
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.settings import SettingsError
+from app.environment import SettingsError
 from app.worker import get_flask_app
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 
 from app import boot, create_app
 from app.accounts.models import User
+from app.configuration import load
 from app.connections import engine_options
 from app.database import db, now
 from app.locations.models import UserLocation
-from app.settings import load, settings_of
+from app.settings import settings_of
 from tests.environments import basic_environment
 from tests.locations.factory import make_location
-from tests.test_settings import GOOD
+from tests.test_configuration import GOOD
 
 
 @pytest.mark.req("D1")

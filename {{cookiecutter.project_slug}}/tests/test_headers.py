@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from tests.environments import basic_environment
-from tests.test_settings import GOOD
+from tests.test_configuration import GOOD
 
 CARRIED = {
     "X-Content-Type-Options": "nosniff",

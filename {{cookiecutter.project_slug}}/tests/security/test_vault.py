@@ -10,10 +10,10 @@ from typing import ClassVar
 
 import pytest
 
-from app.settings import load
+from app.configuration import load
 from tests.environments import basic_environment
 from tests.servers import free_port
-from tests.test_settings import KEY
+from tests.test_configuration import KEY
 
 TOKEN, ROLE, ROLE_SECRET = "a-vault-token", "a-role", "a-role-secret"
 

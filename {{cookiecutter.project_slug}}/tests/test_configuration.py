@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsError, check, check_compose, load
+from app.configuration import check, check_compose, load
+from app.environment import SettingsError
+from app.settings import Settings
 
 KEY = secrets.token_urlsafe(48)
 GOOD = {

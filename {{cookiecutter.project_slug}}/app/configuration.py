@@ -1,0 +1,67 @@
+"""Reads the settings, and judges them as a whole: what is missing, does not fit together, or is lacking in production."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.environment import Required, SettingsError, declarations, is_set, missing, read, weakness
+from app.security.vault import with_vault
+from app.settings import VAULT_PATH, ComposeSettings, Settings
+
+
+def check(environ: Mapping[str, str]) -> tuple[Settings, list[str], list[str]]:
+    """Read the settings; beside them every problem, and every warning."""
+    settings, problems = read(Settings, environ)
+    required: set[Required] = {"always", "in production"} if settings.in_production else {"always"}
+    problems = missing(Settings, environ, required) + problems + _unfit(settings)
+    return settings, problems, _warnings(settings, environ)
+
+
+def check_compose(environ: Mapping[str, str]) -> list[str]:
+    """Every problem of the variables that compose.yaml puts together itself."""
+    _, problems = read(ComposeSettings, environ)
+    return missing(ComposeSettings, environ, {"always"}) + problems
+
+
+def _unfit(settings: Settings) -> list[str]:
+    """Problems that more than one value has a part in."""
+    problems = []
+    fallbacks = {name: getattr(settings, name) for name in ("SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY_FALLBACKS")}
+    problems += [f"{name}: one {fault}" for name, values in fallbacks.items() for v in values if (fault := weakness(v))]
+    try:
+        sqlite = make_url(settings.DATABASE_URL or "").drivername.startswith("sqlite")
+    except (ArgumentError, ValueError):
+        sqlite = False
+        if settings.DATABASE_URL:
+            problems.append("DATABASE_URL cannot be read. It looks like postgresql://user:password@host:5432/name.")
+    if settings.in_production and sqlite:
+        problems.append(
+            "DATABASE_URL is a SQLite file, which several containers cannot share. Use postgresql://, mysql:// or mariadb://."
+        )
+    if settings.in_production and "*" in settings.CORS_ORIGINS:
+        problems.append(
+            "CORS_ORIGINS is *, which lets any page call the API. List the origins: https://app.example.org."
+        )
+    return problems
+
+
+def _warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    if not settings.in_production:
+        return []
+    return [
+        f"{name} is not set: {known.recommended}."
+        for name, known in declarations(Settings).items()
+        if known.recommended and not is_set(environ, name, known)
+    ]
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the environment (and of Vault, if it is set up); raises `SettingsError` with every problem."""
+    settings, problems, _ = check(with_vault(os.environ if environ is None else environ, VAULT_PATH))
+    if problems:
+        raise SettingsError(problems)
+    return settings
