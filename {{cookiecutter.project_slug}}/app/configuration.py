@@ -1,4 +1,4 @@
-"""Reads the settings, and judges them as a whole: what is missing, does not fit together, or is lacking in production."""
+"""Reads the settings, and judges them as a whole: what is missing, does not fit together, or production lacks."""
 
 from __future__ import annotations
 

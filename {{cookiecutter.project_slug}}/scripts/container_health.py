@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Asks a container whether its role does its work: `container_health.py web|worker|beat`; exit status 1 if not.
+"""Asks a container whether its role does its work: `container_health.py web|worker|beat|flower`; exit status 1 if not.
 
 It is started every few seconds, so it imports little and nothing of the service.
 """
@@ -17,17 +17,20 @@ ANSWER_SECONDS = 3
 OK = 200
 # A worker touches its file every two seconds, and beat its own every thirty, when it has sent the heartbeat.
 OLDEST_SIGN_SECONDS = {"worker": 30, "beat": 90}
+# The others listen: where, by default, and what they are asked.
+LISTENERS = {"web": ("PORT", 8000, "/health"), "flower": ("FLOWER_PORT", 5555, "/healthcheck")}
 
 
-def web() -> str:
-    """Say what is wrong with the answer to `/health`; nothing when it is good."""
-    connection = HTTPConnection("127.0.0.1", int(os.environ.get("PORT") or 8000), timeout=ANSWER_SECONDS)
+def answer(role: str) -> str:
+    """Say what is wrong with the answer of a role that listens; nothing when it is good."""
+    variable, default, path = LISTENERS[role]
+    connection = HTTPConnection("127.0.0.1", int(os.environ.get(variable) or default), timeout=ANSWER_SECONDS)
     try:
-        connection.request("GET", "/health")
+        connection.request("GET", path)
         status = connection.getresponse().status
     except (OSError, HTTPException) as error:
-        return f"/health: {error!r}"
-    return "" if status == OK else f"/health answered {status}"
+        return f"{path}: {error!r}"
+    return "" if status == OK else f"{path} answered {status}"
 
 
 def sign(role: str) -> str:
@@ -43,10 +46,10 @@ def sign(role: str) -> str:
 def main() -> int:
     """Print what is wrong, which `docker inspect` shows."""
     role = sys.argv[1] if len(sys.argv) > 1 else ""
-    if role != "web" and role not in OLDEST_SIGN_SECONDS:
-        print("say which role to ask: web, worker or beat", file=sys.stderr)
+    if role not in {*LISTENERS, *OLDEST_SIGN_SECONDS}:
+        print("say which role to ask: web, worker, beat or flower", file=sys.stderr)
         return 2
-    complaint = web() if role == "web" else sign(role)
+    complaint = answer(role) if role in LISTENERS else sign(role)
     print(complaint or f"{role}: good")
     return 1 if complaint else 0
 

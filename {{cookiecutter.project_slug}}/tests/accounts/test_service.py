@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.accounts import service
@@ -23,10 +24,11 @@ def test_the_latest_login_is_kept_also_when_an_older_one_comes_late(session: Ses
     assert user.last_login_at == later
 
 
-def test_the_task_keeps_the_login(session: Session, user: User) -> None:
+def test_the_task_keeps_the_login(app: Flask, session: Session, user: User) -> None:
     time = now()
 
-    note_login(user.id, time.isoformat())
+    with app.app_context():  # not that of the app that another test made last
+        note_login(user.id, time.isoformat())
 
     session.refresh(user)
     assert user.last_login_at == time
