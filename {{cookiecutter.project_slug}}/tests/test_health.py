@@ -85,7 +85,8 @@ def test_detailed_health_is_closed_while_no_token_is_set() -> None:
 
 @pytest.mark.req("S8")
 def test_detailed_health_tells_versions_latencies_migrations_and_workers(app: Flask, client: FlaskClient) -> None:
-    heartbeat()
+    with app.app_context():
+        heartbeat()
 
     body = client.get("/health/detailed", headers=OPERATOR).get_json()
 
