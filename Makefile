@@ -35,8 +35,9 @@ check-source: $(VENV)/bake
 	$(BIN)/python scripts/source_copy.py build/source
 	$(MAKE) -C build/source check VENV='$(SERVICE_VENV)'
 
-e2e: $(VENV)/dev ## runs the container stack; needs a Docker engine
-	@$(BIN)/pytest tests/e2e $(ARGS)
+E2E := tests/e2e
+e2e: $(VENV)/dev ## runs the container stack; needs a Docker engine (E2E= names a part of it)
+	@$(BIN)/pytest $(E2E) $(ARGS)
 
 try: $(VENV)/bake ## bakes into build/try, keeping its virtual environment (ANSWERS="proxy=traefik ci=none")
 	@$(BIN)/python scripts/baking.py build/try $(ANSWERS)

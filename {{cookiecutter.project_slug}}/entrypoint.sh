@@ -10,9 +10,13 @@ export FLASK_APP=wsgi
 # What is in the environment counts, for every program started here alike.
 export FLASK_SKIP_DOTENV=1
 
-prepare() {
+await_database() {
   python scripts/check_env.py
   flask wait-for-db
+}
+
+prepare() {
+  await_database
   flask db upgrade
 }
 
@@ -23,11 +27,11 @@ case $role in
     ;;
   worker)
     prepare
-    exec celery --app wsgi:celery worker --loglevel INFO --concurrency "${CELERY_CONCURRENCY:-2}" "$@"
+    exec celery --quiet --app wsgi:celery worker --loglevel INFO --concurrency "${CELERY_CONCURRENCY:-2}" "$@"
     ;;
   beat)
     prepare
-    exec celery --app wsgi:celery beat --loglevel INFO --schedule "${TMPDIR:-/tmp}/beat-schedule" "$@"
+    exec celery --quiet --app wsgi:celery beat --loglevel INFO --schedule "${TMPDIR:-/tmp}/beat-schedule" "$@"
     ;;
   flower)
     python scripts/check_env.py
@@ -36,8 +40,8 @@ case $role in
     exec celery --app wsgi:celery flower --address="${BIND_ADDRESS:-0.0.0.0}" --port="${FLOWER_PORT:-5555}" "$@"
     ;;
   migrate)
-    prepare
-    exec flask init-db
+    await_database
+    exec flask init-db # migrates, and adds what every installation has
     ;;
   shell)
     exec flask shell "$@"

@@ -26,6 +26,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {"hide_parameters": True, "connect_args": connect_arguments(url, settings)}
     if url.get_backend_name() == "sqlite":
         return options
+    if url.get_backend_name() != "postgresql":
+        options["isolation_level"] = "READ COMMITTED"  # PostgreSQL's own, so that the code meets the same everywhere
     return options | {
         "pool_size": settings.DB_POOL_SIZE,
         "max_overflow": settings.DB_MAX_OVERFLOW,

@@ -58,7 +58,9 @@ def start_web(migrated_database: str, redis: RedisServer) -> Iterator[StartWeb]:
             environment = production_environment(given.pop("DATABASE_URL"), redis_url, PORT=str(port), **given)
             process = running.enter_context(RunningService(command or GUNICORN, environment, folder=ROOT))
             process.wait_until_listening(port)
-            return Web(process, f"http://127.0.0.1:{port}")
+            web = Web(process, f"http://127.0.0.1:{port}")
+            web.get("/health")  # the port is open before the first process serves, and before signals are heard
+            return web
 
         yield start
 
