@@ -215,7 +215,9 @@ class ComposeSettings:
     POSTGRES_USER: str = text("app", "The database's owner.")
     POSTGRES_PASSWORD: str | None = secret("The database's password.", "always")
     REDIS_PASSWORD: str | None = secret("Redis's password.", "always")
-    DOMAIN: str = text("{{ cookiecutter.domain }}", "The host name users reach the service under; PUBLIC_BASE_URL is made of it.")
+    DOMAIN: str = text(
+        "{{ cookiecutter.domain }}", "The host name users reach the service under; PUBLIC_BASE_URL is made of it."
+    )
 
 
 def settings_of(app: Flask) -> Settings:
