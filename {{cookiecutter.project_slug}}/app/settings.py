@@ -22,6 +22,7 @@ DRIVERS = {
     "mariadb": "mariadb+pymysql",
 }
 PROJECT = "{{ cookiecutter.project_slug }}"
+HOST_NAME = "{{ cookiecutter.domain }}"
 VAULT_PATH = f"secret/{PROJECT}"
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 WEB = ("http", "https")
@@ -215,9 +216,7 @@ class ComposeSettings:
     POSTGRES_USER: str = text("app", "The database's owner.")
     POSTGRES_PASSWORD: str | None = secret("The database's password.", "always")
     REDIS_PASSWORD: str | None = secret("Redis's password.", "always")
-    DOMAIN: str = text(
-        "{{ cookiecutter.domain }}", "The host name users reach the service under; PUBLIC_BASE_URL is made of it."
-    )
+    DOMAIN: str = text(HOST_NAME, "The host name of the service; PUBLIC_BASE_URL is made of it.")
 
 
 def settings_of(app: Flask) -> Settings:
