@@ -26,6 +26,7 @@ MADE_BY_COMPOSE = {
     "APP_ENV": "production",
     "DATABASE_URL": "postgresql://made-by-compose@postgres/app",
     "REDIS_URL": "redis://redis:6379/0",
+    "PUBLIC_BASE_URL": "https://made-by-compose",
 }
 
 
