@@ -27,7 +27,7 @@ case $role in
     ;;
   worker)
     prepare
-    exec celery --quiet --app wsgi:celery worker --loglevel INFO --concurrency "${CELERY_CONCURRENCY:-2}" "$@"
+    exec celery --quiet --app wsgi:celery worker --loglevel INFO "$@"
     ;;
   beat)
     prepare
@@ -35,6 +35,8 @@ case $role in
     ;;
   flower)
     python scripts/check_env.py
+    # Read as every setting is, from a file or Vault too.
+    FLOWER_PASSWORD=$(python -c 'from app.configuration import load; print(load().FLOWER_PASSWORD or "")')
     # By the environment and not as an argument, which everybody on the machine could read.
     export FLOWER_BASIC_AUTH="flower:${FLOWER_PASSWORD:?is not set: Flower shows what tasks are given, so it needs a password}"
     exec celery --app wsgi:celery flower --address="${BIND_ADDRESS:-0.0.0.0}" --port="${FLOWER_PORT:-5555}" "$@"

@@ -110,6 +110,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_publish_retry": False,
         "task_time_limit": limit,
         "task_soft_time_limit": limit - 5,
+        "worker_concurrency": settings.CELERY_CONCURRENCY,
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_cancel_long_running_tasks_on_connection_loss": True,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ANSWER_SECONDS = 3
 OK = 200
-# A worker touches its file every two seconds, and beat its own every thirty, when it has sent the heartbeat.
+# A worker touches its file every two seconds, and beat its own when it has sent the heartbeat (HEARTBEAT_SECONDS).
 OLDEST_SIGN_SECONDS = {"worker": 30, "beat": 90}
 # The others listen: where, by default, and what they are asked.
 LISTENERS = {"web": ("PORT", 8000, "/health"), "flower": ("FLOWER_PORT", 5555, "/healthcheck")}

@@ -153,7 +153,6 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
-    caller = g.get("caller")
     logger.info(
         "request",
         extra={
@@ -164,7 +163,6 @@ def _end(response: Response) -> Response:
             "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
             "bytes": response.content_length,
             "address": request.remote_addr,
-            "user_id": caller.user_id if caller else None,
         },
     )
     return response

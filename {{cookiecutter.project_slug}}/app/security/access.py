@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, g, request
 
 from app.errors import Problem
+from app.observability.logging import bind
 from app.security import tokens
 from app.settings import settings_of
 
@@ -67,6 +68,7 @@ def known_caller() -> tokens.Caller | None:
     if "caller" not in g:
         try:
             g.caller = tokens.verify(_bearer())
+            bind(user_id=g.caller.user_id)
         except tokens.TokenError as error:
             g.caller, g.token_error = None, str(error)
     found: tokens.Caller | None = g.caller

@@ -77,6 +77,15 @@ def test_lines_of_a_request_carry_its_id_and_those_of_the_next_another(log: Stri
     assert [line["request_id"] for line in lines(log) if line["logger"] == "somewhere"] == ids
 
 
+@pytest.mark.req("S12")
+def test_lines_of_a_view_carry_who_called_it(app: Flask, user: User, log: StringIO) -> None:
+    with app.test_request_context("/api/v1/users/me", headers=bearer(app, user)):
+        app.preprocess_request()
+        logging.getLogger("somewhere").warning("deep down")
+
+    assert [line["user_id"] for line in lines(log) if line["logger"] == "somewhere"] == [user.id]
+
+
 def everywhere(secret: str) -> None:
     """Log a text in every way there is."""
     logger = logging.getLogger("planting")

@@ -12,7 +12,7 @@ import requests
 import sqlalchemy as sa
 
 from tests.environments import ROOT, production_environment
-from tests.servers import RedisServer, RunningService, free_port, wait_until
+from tests.servers import PostgresServer, RedisServer, RunningService, free_port, wait_until
 
 pytestmark = pytest.mark.running
 
@@ -97,17 +97,19 @@ def test_the_wait_for_the_database_is_bounded() -> None:
 
 
 @pytest.mark.req("S7")
-def test_the_database_may_come_up_late(migrated_database: str, redis_server: RedisServer, postgres: object) -> None:
+def test_the_database_may_come_up_late(
+    migrated_database: str, redis_server: RedisServer, postgres: PostgresServer
+) -> None:
     port = free_port()
     environment = production_environment(migrated_database, redis_server.url, PORT=str(port), DB_WAIT_SECONDS="60")
-    postgres.pause()  # type: ignore[attr-defined] # a PostgresServer
+    postgres.pause()
     try:
         with start("web", environment) as process:
             process.wait_until_printed("waiting for the database", 60)
-            postgres.resume()  # type: ignore[attr-defined]
+            postgres.resume()
             process.wait_until_listening(port, 60)
     finally:
-        postgres.resume()  # type: ignore[attr-defined]
+        postgres.resume()
 
 
 @pytest.mark.req("S7", "D3")

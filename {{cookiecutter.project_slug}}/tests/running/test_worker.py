@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
@@ -82,9 +83,12 @@ def test_beat_sends_the_heartbeat_and_the_health_report_shows_that_a_worker_ran_
 
 
 @pytest.mark.req("W1")
-def test_flower_opens_to_its_password_only(migrated_database: str, redis: RedisServer) -> None:
+def test_flower_opens_to_its_password_only(migrated_database: str, redis: RedisServer, tmp_path: Path) -> None:
     port, password = free_port(), secrets.token_urlsafe(48)
-    environment = production_environment(migrated_database, redis.url, FLOWER_PORT=str(port), FLOWER_PASSWORD=password)
+    file = tmp_path / "password"
+    file.write_text(password)
+    settings = {"FLOWER_PORT": str(port), "FLOWER_PASSWORD_FILE": str(file)}
+    environment = production_environment(migrated_database, redis.url, **settings)
     page = f"http://127.0.0.1:{port}/workers"
 
     with RunningService(["./entrypoint.sh", "flower"], environment, folder=ROOT) as flower:
