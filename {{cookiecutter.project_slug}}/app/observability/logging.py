@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -27,15 +28,25 @@ logger = logging.getLogger("app.access")
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 HIDDEN = "***"
 
-SENSITIVE_NAMES = "password|passwd|secret|token|api[_-]?key|authorization|cookie"
+SENSITIVE_NAMES = "password|passwd|passphrase|secret|token|api[_-]?key|authorization|cookie"
 SENSITIVE = re.compile(f"(?i){SENSITIVE_NAMES}")
+PERSONAL = {"latitude", "longitude", "display_name"}
+ASSIGNED = re.compile(rf"(?i)((?:{SENSITIVE_NAMES})[a-z_-]*\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\s\"'\\,;&}}]+")
+# What must not be told, after a sign that is in every text which holds it. Most texts hold no sign, and to search them
+# in vain costs a line more than all the rest (170 µs, and 15).
 PATTERNS = [
-    re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]+"),
-    re.compile(r"(://[^/\s\"'@:]*:)[^@\s\"'/]+(?=@)"),
-    re.compile(rf"(?i)((?:{SENSITIVE_NAMES})[a-z_-]*\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\s\"'\\,;&}}]+"),
-    re.compile(r"()\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
-    re.compile(r"()[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"),
+    ("bearer", re.compile(r"(?i)(bearer\s+)[A-Za-z0-9._~+/=-]+")),
+    ("://", re.compile(r"(://[^/\s\"'@:]*:)[^@\s\"'/]+(?=@)")),
+    (":", ASSIGNED),
+    ("=", ASSIGNED),
+    ("fsk_", re.compile(r"(fsk_[a-z0-9]{8}_)[A-Za-z0-9_-]+")),  # an API key; how it begins may be shown
+    ("eyj", re.compile(r"()\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")),
+    ("itude", re.compile(r"(?i)((?:lat|long)itude\\*[\"']?\s*[:=]\s*\\*[\"']?)-?\d[\d.e+-]*")),
+    ("display_name", re.compile(r"(?i)(display_name\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\"'\\,;&}\n]+")),
+    ("@", re.compile(r"()[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")),
 ]
+# What JSON lets through, and terminals or readers of lines may take for a command or for the end of a line.
+UNPRINTABLE = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 _context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=None)
 
@@ -55,12 +66,19 @@ def bound(name: str) -> Any:
     return (_context.get() or {}).get(name)
 
 
+@lru_cache(maxsize=1024)
+def is_sensitive(name: str) -> bool:
+    """Whether what goes by this name must not be told."""
+    return SENSITIVE.search(name) is not None
+
+
 class Redactor:
     """Takes secrets and personal data out of what is about to leave the service."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = sorted({re.escape(secret) for secret in secrets if len(secret) > 3}, key=len, reverse=True)  # noqa: PLR2004 - shorter ones would hide common words
         self._known = re.compile("|".join(known)) if known else None
+        self._name = lru_cache(maxsize=1024)(self._text)  # there are few of them, again and again
 
     def __call__(self, value: Any) -> Any:
         """The value with every text in it cleaned, made of nothing but what JSON knows."""
@@ -70,20 +88,24 @@ class Redactor:
             case datetime():
                 return value.isoformat()
             case Mapping():
-                return {self._text(str(name)): self._member(str(name), item) for name, item in value.items()}
+                return {self._name(str(name)): self._member(str(name), item) for name, item in value.items()}
             case list() | tuple() | set():
                 return [self(item) for item in value]
             case _:
                 return self._text(str(value))
 
     def _member(self, name: str, value: Any) -> Any:
-        return HIDDEN if SENSITIVE.search(name) and isinstance(value, str) else self(value)
+        if name in PERSONAL or (isinstance(value, str) and is_sensitive(name)):
+            return HIDDEN
+        return self(value)
 
     def _text(self, text: str) -> str:
         if self._known:
             text = self._known.sub(HIDDEN, text)
-        for pattern in PATTERNS:
-            text = pattern.sub(rf"\g<1>{HIDDEN}", text)
+        lowered = text.lower()
+        for sign, pattern in PATTERNS:
+            if sign in lowered:
+                text = pattern.sub(rf"\g<1>{HIDDEN}", text)
         return text
 
 
@@ -99,6 +121,11 @@ class Formatter(JsonFormatter):
             json_ensure_ascii=False,
         )
         self._redact = Redactor(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Escape what JSON does not."""
+        line: str = super().format(record)
+        return line.translate(UNPRINTABLE)
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Add the ids, and take out what must not be told."""

@@ -1,15 +1,15 @@
 """Prometheus metrics, counted over all web processes together.
 
-Each process writes its numbers to files of its own, and whichever is scraped adds them up; `gunicorn.conf.py` says how
-the files are named, and why nothing is lost with a process.
+Each process writes its numbers to files of its own, and whichever is scraped adds them up; `slots.py` says how the
+files are named, and why nothing is lost with a process.
 """
 
 from __future__ import annotations
 
-import os
 import time
+from collections.abc import Iterable
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -20,8 +20,15 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
+from app.cache import hit_ratios
 from app.limits import unlimited
+from app.observability import slots
+from app.observability.gauges import ask_gauges
+from app.observability.pool_metrics import add_idle
+from app.observability.slo.objectives import count_breaches, no_objective
 from app.security.access import operators_or_neighbours
 
 UNMATCHED = "unmatched"
@@ -61,8 +68,10 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     labels = (*g.metrics_labels, str(response.status_code))
+    seconds = time.perf_counter() - g.metrics_started
     REQUESTS.labels(*labels).inc()
-    DURATION.labels(*labels).observe(time.perf_counter() - g.metrics_started)
+    DURATION.labels(*labels).observe(seconds)
+    count_breaches(g.metrics_labels, response.status_code, seconds)
     return response
 
 
@@ -74,14 +83,33 @@ def _leave(_error: BaseException | None) -> None:
 @blueprint.get("/metrics")
 @blueprint.get("/prometheus/metrics-http", endpoint="metrics_alias")
 @unlimited("scraped for as long as the service runs")
+@no_objective("read by Prometheus, whose `up` tells")
 @operators_or_neighbours
 def metrics() -> Response:
     """The numbers of all processes of this service, in Prometheus's text format."""
-    return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+    return as_text(ask_gauges(current_app))
+
+
+def as_text(figures: Iterable[Metric] = ()) -> Response:
+    """The counts of all processes, and further figures."""
+    return Response(generate_latest(Scrape(figures)), content_type=CONTENT_TYPE_LATEST)
+
+
+class Scrape(Collector):
+    """The counts of all processes, what can only be told from them together, and figures that were asked for."""
+
+    def __init__(self, figures: Iterable[Metric]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        """Everything that a scrape shows."""
+        counts = list(_registry().collect())
+        add_idle(counts)
+        return [*counts, hit_ratios(counts), *self._figures]
 
 
 def _registry() -> CollectorRegistry:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if not slots.FOLDER:
         return REGISTRY
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)

@@ -1,0 +1,187 @@
+"""What requests ask of the database: how much, how slowly, and what they ask again and again (`ENABLE_DB_PROFILING`).
+
+While it is off nothing is installed, and nothing costs anything. Statements are told without their parameters.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import time
+from collections import Counter as Tally
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from flask import Flask, Response, current_app, g, request
+from prometheus_client import Counter, Histogram
+from sqlalchemy.orm import ORMExecuteState
+
+from app.database import db
+from app.settings import settings_of
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS, NOT_OURS = f"{ROOT}/", ("/site-packages/", "/app/observability/", "/app/api.py")
+LONGEST_STATEMENT = 2000  # characters of it that are logged
+# So often is more than chance. Objects that are loaded one by one, because another one's attribute was looked at, show
+# it sooner than statements of somebody's own, of which a request may well send the same one a few times.
+REPEATS, LAZY_REPEATS = 5, 2
+LAZILY = "lazily_loads"  # an execution option
+
+QUERIES = Histogram(
+    "db_queries_per_request",
+    "Statements that a request sent to the database",
+    ["method", "endpoint"],
+    buckets=(0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 100),
+)
+SLOW = Counter("db_slow_queries_total", "Statements that took DB_SLOW_QUERY_SECONDS or longer")
+REPEATED = Counter(
+    "db_repeated_queries_total", "Requests that sent a statement again and again from one place", ["endpoint"]
+)
+
+
+class Place(NamedTuple):
+    """A line of the service's own code."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file.removeprefix(OURS)}:{self.line} in {self.function}"
+
+
+class Query(NamedTuple):
+    """A statement, the place in the code that sent it, and the attribute whose looking at did, if one did."""
+
+    statement: str
+    place: Place
+    lazily: str
+
+    def is_repeated(self, times: int) -> bool:
+        """Whether that often is too often: n + 1 statements where one or two would do."""
+        return times >= (LAZY_REPEATS if self.lazily else REPEATS)
+
+
+@dataclass(slots=True)
+class Profile:
+    """The statements of one request."""
+
+    queries: Tally[Query] = field(default_factory=Tally)
+    seconds: float = 0.0
+
+
+def init_app(app: Flask) -> None:
+    """Profile the app's queries, if that is wanted."""
+    settings = settings_of(app)
+    if not settings.ENABLE_DB_PROFILING:
+        return
+    with app.app_context():
+        watch(db.engine, settings.DB_SLOW_QUERY_SECONDS)
+    sa.event.listen(db.session, "do_orm_execute", _name_lazy_load)
+    app.before_request(_begin)
+    app.teardown_request(_end)
+    if settings.DB_PROFILING_HEADERS:
+        app.after_request(_tell)
+
+
+def watch(engine: sa.Engine, slow: float) -> None:
+    """Take the time of every statement; those of `slow` seconds or more are logged, also if they fail.
+
+    The dialect's events wrap nothing but the driver's work. Those of the engine cost twice as much, since every
+    connection is made to listen anew when it is taken.
+    """
+    for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+        sa.event.listen(engine, name, _timed(getattr(engine.dialect, name), slow))
+
+
+def _timed(execute: Callable[..., None], slow: float) -> Callable[..., bool]:
+    def run(cursor: object, statement: str, *rest: Any) -> bool:
+        began = time.perf_counter()
+        try:
+            execute(cursor, statement, *rest)
+        finally:
+            _note(statement, rest[-1], time.perf_counter() - began, slow)
+        return True  # so that it is not executed again
+
+    return run
+
+
+def _note(statement: str, context: Any, seconds: float, slow: float) -> None:
+    lazily = context.execution_options.get(LAZILY, "") if context else ""
+    query = Query(statement, place(), lazily)
+    profile: Profile | None = g.get("query_profile") if g else None
+    if profile:
+        profile.queries[query] += 1
+        profile.seconds += seconds
+    if seconds >= slow:
+        SLOW.inc()
+        logger.warning("slow query", extra={"duration_ms": round(seconds * 1000, 1), **_described(query)})
+
+
+def place() -> Place:
+    """The line of the service's own code that is at work, as far in as there is any."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.currentframe() is
+    while frame and frame.f_code is not Flask.wsgi_app.__code__:
+        if _is_ours(frame.f_code.co_filename):
+            return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+        frame = frame.f_back
+    return _place_of_view()
+
+
+@cache
+def _is_ours(file: str) -> bool:
+    return file.startswith(OURS) and not any(part in file for part in NOT_OURS)
+
+
+def _place_of_view() -> Place:
+    """Where the view of this request begins: what it returned may be looked at after it."""
+    if not request or not request.endpoint:
+        return Place("unknown", 0, "unknown")
+    code = inspect.unwrap(current_app.view_functions[request.endpoint]).__code__
+    return Place(code.co_filename, code.co_firstlineno, f"{code.co_name}, or in what answers with it")
+
+
+def _name_lazy_load(state: ORMExecuteState) -> None:
+    """Say of a statement whose attribute it loads, if it loads that for one object alone."""
+    owner = state.lazy_loaded_from if state.is_relationship_load else None
+    if owner is not None:
+        attribute = getattr(state.loader_strategy_path[-1], "key", "") if state.loader_strategy_path else ""
+        state.update_execution_options(**{LAZILY: f"{owner.class_.__name__}.{attribute}"})
+
+
+def _begin() -> None:
+    g.query_profile = Profile()
+
+
+def _tell(response: Response) -> Response:
+    profile: Profile | None = g.get("query_profile")
+    if profile:
+        response.headers["X-DB-Query-Count"] = str(profile.queries.total())
+        response.headers["X-DB-Total-Time-Ms"] = f"{profile.seconds * 1000:.1f}"
+    return response
+
+
+def _end(_error: BaseException | None) -> None:
+    profile: Profile | None = g.pop("query_profile", None)
+    if profile is None:
+        return
+    # A method that callers made up matches no rule.
+    method, rule = (request.method, request.url_rule.rule) if request.url_rule else ("OTHER", "unmatched")
+    QUERIES.labels(method, rule).observe(profile.queries.total())
+    for query, times in profile.queries.items():
+        if query.is_repeated(times):
+            REPEATED.labels(rule).inc()
+            logger.warning("repeated query", extra={"route": rule, "times": times, **_described(query)})
+
+
+def _described(query: Query) -> dict[str, str]:
+    told = {"statement": " ".join(query.statement.split())[:LONGEST_STATEMENT], "place": str(query.place)}
+    return told | ({"loads": query.lazily} if query.lazily else {})
