@@ -1,0 +1,41 @@
+"""Settings, as `startproject` writes them without what pages, forms and sessions need."""
+
+import os
+from urllib.parse import urlsplit
+
+_database = urlsplit(os.environ["DATABASE_URL"])
+
+SECRET_KEY = os.environ["TOKEN_SECRET"]
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1"]
+ROOT_URLCONF = "django_rest.urls"
+WSGI_APPLICATION = "django_rest.wsgi.application"
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_rest",
+]
+MIDDLEWARE = [
+    "django.middleware.common.CommonMiddleware"
+]  # tells the length of answers, without which none can be kept alive
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _database.path[1:],
+        "USER": _database.username,
+        "PASSWORD": _database.password,
+        "HOST": _database.hostname,
+        "PORT": _database.port,
+        "CONN_MAX_AGE": None,  # connections are kept, as the page about deployment advises
+    }
+}
+AUTH_USER_MODEL = "django_rest.User"
+USE_TZ = True
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["django_rest.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
