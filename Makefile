@@ -5,23 +5,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCE := {{cookiecutter.project_slug}}
 SERVICE_VENV := $(CURDIR)/build/service-venv
-OURS := hooks scripts tests
+OURS := hooks scripts tests benchmarks
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-template check-source e2e try rows lock clean
+.PHONY: help demo test check check-template check-source e2e bench try rows lock clean
 
 help: ## lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/bake ## bakes a service, serves it and shows a first request (PORT=8000; ONCE=1 stops after it)
+demo: $(VENV)/bake ## bakes a service, serves it and shows a first conversation (PORT=8000; ONCE=1 stops after it)
 	@$(BIN)/python scripts/demo.py
 
 test: $(VENV)/dev ## runs every test that needs no container engine (ARGS= goes to pytest)
 	@$(BIN)/pytest --ignore=tests/e2e $(ARGS)
 
-check: check-template check-source ## formats, lints and types hooks, scripts and tests, and checks the service's source
+check: check-template check-source ## formats, lints and types hooks, scripts, tests and benchmarks, and checks the service's source
 
 check-template: $(VENV)/dev
 	$(BIN)/ruff format --check $(OURS)
@@ -39,15 +39,32 @@ E2E := tests/e2e
 e2e: $(VENV)/dev ## runs the container stack; needs a Docker engine (E2E= names a part of it)
 	@$(BIN)/pytest $(E2E) $(ARGS)
 
+# Two environments: the service with what its tests start servers from, which the benchmark runs in too, and its peers'.
+BENCH := build/bench/service
+PEERS := build/bench/peers
+bench: $(VENV)/bake $(PEERS)/installed ## measures the service against others and writes build/bench.json (QUICK=1: 4 minutes instead of 25)
+	@$(BIN)/python scripts/baking.py $(BENCH)
+	@$(MAKE) -s --no-print-directory -C $(BENCH) install VENV=.venv PYTHON='$(PYTHON)'
+	@PYTHONPATH=$(BENCH) $(BENCH)/.venv/bin/python -m benchmarks --service $(BENCH) --peers $(PEERS) \
+	  --plan $(if $(filter-out 0,$(QUICK)),quick,full)
+
+$(PEERS)/installed: benchmarks/requirements.txt
+	@echo "Making $(PEERS), with what the service is measured against ..."
+	@rm -rf $(PEERS)
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
+	@touch $@
+
 try: $(VENV)/bake ## bakes into build/try, keeping its virtual environment (ANSWERS="proxy=traefik ci=none")
 	@$(BIN)/python scripts/baking.py build/try $(ANSWERS)
 
 rows: ## lists which tests show which row of the requirements (IDS=file: also the rows that none shows)
 	@$(PYTHON) scripts/list_rows.py $(IDS)
 
-lock: $(VENV)/dev ## compiles requirements*.txt anew from pyproject.toml
+lock: $(VENV)/dev ## compiles requirements*.txt anew from pyproject.toml, and those of the benchmarks
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.txt
 	$(COMPILE) --upgrade pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) --upgrade benchmarks/requirements.in --output-file benchmarks/requirements.txt
 
 clean: ## removes .venv and build/
 	rm -rf $(VENV) build

@@ -15,7 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from baking import ROOT
 from conftest import copy_template, plain_environment
+from first_requests import shell_lines
 from source_copy import SOURCE_NAME
 
 DEMO_SECONDS = 600
@@ -106,11 +108,19 @@ def test_one_command_bakes_serves_and_shows_a_first_answer(demo: Demo, port: int
     print(said)
 
     assert process.returncode == 0, said
-    assert f"$ curl http://127.0.0.1:{port}/ready\n200 " in said
-    assert "/api/v1/locations\n201 " in said
-    assert re.search(r'/api/v1/locations\n200 .*"latitude": ?48\.2082', said)
+    shown = [line.removeprefix("$ ") for line in said.splitlines() if line.startswith("$ ")]
+    assert shown == list(shell_lines(f"http://127.0.0.1:{port}"))
+    assert re.findall(r"^(20\d) ", said, re.MULTILINE) == ["201", "200", "201", "200", "201", "202", "200", "200"]
+    assert re.search(r'"status": ?"passed"', said)
     assert f"http://127.0.0.1:{port}/docs" in said
     assert demo.left_behind() == []
+
+
+@pytest.mark.parametrize("readme", ["README.md", f"{SOURCE_NAME}/README.md"])
+def test_the_readmes_show_the_conversation_word_for_word(readme: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+
+    assert "\n".join(["```sh", *shell_lines("http://127.0.0.1:8000"), "```"]) in text
 
 
 @pytest.mark.req("T6")

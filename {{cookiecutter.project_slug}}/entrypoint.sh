@@ -27,6 +27,9 @@ case $role in
     ;;
   worker)
     prepare
+    # Where its processes keep their counts, so that the main one can add them up (app/observability/slots.py).
+    PROMETHEUS_MULTIPROC_DIR=$(mktemp -d "${TMPDIR:-/tmp}/worker-metrics.XXXXXX")
+    export PROMETHEUS_MULTIPROC_DIR
     exec celery --quiet --app wsgi:celery worker --loglevel INFO "$@"
     ;;
   beat)

@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn import glogging
-from prometheus_client import multiprocess, values
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
-# Before any metric is made: each process keeps its numbers in files, from which a scrape adds them up. A file carries a
-# slot instead of a process id. Whichever process takes over a slot goes on counting in its files, so that there are as
-# many files as there are processes at a time, and no count is lost with a process.
+# Before any metric is made: where the processes keep their counts (app/observability/slots.py).
 given_directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 metrics_directory = Path(given_directory or tempfile.mkdtemp(prefix="metrics-"))
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_directory)
@@ -28,12 +25,10 @@ metrics_directory.mkdir(parents=True, exist_ok=True)
 for leftover in metrics_directory.glob("*.db"):
     leftover.unlink()
 
-own_slot = {"slot": "master"}
-values.ValueClass = values.MultiProcessValue(lambda: own_slot["slot"])
-
-from app.configuration import load  # noqa: E402
+from app.configuration import load  # noqa: E402 - makes metrics
 from app.environment import SettingsError  # noqa: E402
-from app.observability.logging import configuration  # noqa: E402 - makes metrics
+from app.observability import slots  # noqa: E402
+from app.observability.logging import configuration  # noqa: E402
 
 try:
     settings = load()
@@ -74,12 +69,12 @@ def pre_fork(server: Arbiter, worker: Worker) -> None:
 
 def post_fork(_server: Arbiter, worker: Worker) -> None:
     """Count in the process's own files."""
-    own_slot["slot"] = str(worker.slot)
+    slots.take(worker.slot)
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Forget what the process was doing; what it has done stays counted."""
-    multiprocess.mark_process_dead(worker.slot)
+    slots.free(worker.slot)
 
 
 def when_ready(server: Arbiter) -> None:

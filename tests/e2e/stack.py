@@ -30,6 +30,7 @@ class Stack:
         self.port, self.flower_port = free_port(), free_port()
         self.image = f"{folder.name}:e2e"
         ports = {"HTTP_PORT": str(self.port), "FLOWER_PORT": str(self.flower_port)}
+        ports |= {name: str(free_port()) for name in ("PROMETHEUS_PORT", "ALERTMANAGER_PORT")}
         self._env = ports | {"IMAGE_TAG": "e2e", "COMPOSE_PROJECT_NAME": f"e2e-{os.getpid()}"}
 
     def compose(self, *arguments: str, seconds: float = 120) -> str:

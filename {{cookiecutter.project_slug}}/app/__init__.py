@@ -6,23 +6,30 @@ from collections.abc import Mapping
 
 from flask import Flask
 
+from app.observability import slots  # isort: skip # noqa: F401 - before anything makes a metric
 from app import (
     accounts,
+    admin,
     api,
+    api_keys,
     audit,
     boot,
+    cache,
     configuration,
     cors,
+    data_files,
     database,
     errors,
     headers,
     health,
     limits,
     locations,
+    privacy,
     redis_client,
+    storage,
     worker,
 )
-from app.observability import error_reports, logging, metrics, tracing
+from app.observability import error_reports, logging, metrics, profiling, query_profiler, slo, task_metrics, tracing
 from app.security import access, tokens
 
 
@@ -34,24 +41,16 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.secret_key = settings.SECRET_KEY
 
     # The order of what happens to a request: ids, a span and a count come before anything may refuse it.
-    logging.init_app(app)
-    tracing.init_app(app)
-    error_reports.init_app(app)
-    metrics.init_app(app)
-    errors.init_app(app)
-    headers.init_app(app)
-    cors.init_app(app)
+    for part in (logging, tracing, error_reports, metrics, errors, headers, cors):
+        part.init_app(app)
 
-    database.init_app(app)
-    redis_client.init_app(app)
-    tokens.init_app(app)
-    limits.init_app(app)
-    access.init_app(app)
-    health.init_app(app)
-    worker.init_app(app)
-    api.init_app(app)
-    boot.init_app(app)
+    for part in (database, query_profiler, redis_client, storage, cache, tokens, limits, access, health):
+        part.init_app(app)
 
-    for feature in (audit, accounts, locations):
+    for part in (worker, task_metrics, profiling, api, boot):
+        part.init_app(app)
+
+    for feature in (audit, accounts, api_keys, locations, data_files, admin, privacy):
         feature.init_app(app)
+    slo.init_app(app)  # every route is there
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -11,6 +11,8 @@ from sqlalchemy.exc import ArgumentError
 from app.environment import Required, SettingsError, declarations, is_set, missing, read, weakness
 from app.security.vault import with_vault
 from app.settings import VAULT_PATH, ComposeSettings, Settings
+
+FALLBACKS = ("SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY_FALLBACKS", "LEGACY_ENCRYPTION_KEYS")
 
 
 def check(environ: Mapping[str, str]) -> tuple[Settings, list[str], list[str]]:
@@ -30,7 +32,7 @@ def check_compose(environ: Mapping[str, str]) -> list[str]:
 def _unfit(settings: Settings) -> list[str]:
     """Problems that more than one value has a part in."""
     problems = []
-    fallbacks = {name: getattr(settings, name) for name in ("SECRET_KEY_FALLBACKS", "JWT_SECRET_KEY_FALLBACKS")}
+    fallbacks = {name: getattr(settings, name) for name in FALLBACKS}
     problems += [f"{name}: one {fault}" for name, values in fallbacks.items() for v in values if (fault := weakness(v))]
     try:
         sqlite = make_url(settings.DATABASE_URL or "").drivername.startswith("sqlite")
@@ -46,7 +48,21 @@ def _unfit(settings: Settings) -> list[str]:
         problems.append(
             "CORS_ORIGINS is *, which lets any page call the API. List the origins: https://app.example.org."
         )
-    return problems
+    if settings.MAIL_USE_TLS and settings.MAIL_USE_SSL:
+        problems.append("MAIL_USE_TLS and MAIL_USE_SSL are both on. Port 587 wants the one, port 465 the other.")
+    if settings.MAIL_USERNAME and not settings.MAIL_PASSWORD:
+        problems.append("MAIL_USERNAME is set and MAIL_PASSWORD is not: set both or neither.")
+    if settings.S3_ACCESS_KEY_ID and not settings.S3_SECRET_ACCESS_KEY:
+        problems.append("S3_ACCESS_KEY_ID is set and S3_SECRET_ACCESS_KEY is not: set both or neither.")
+    return problems + list(_ends_before_it_begins(settings))
+
+
+def _ends_before_it_begins(settings: Settings) -> Iterator[str]:
+    for version in ("V1", "LEGACY"):
+        deprecated, sunset = f"API_{version}_DEPRECATED_AT", f"API_{version}_SUNSET_AT"
+        begin, end = getattr(settings, deprecated), getattr(settings, sunset)
+        if end and (not begin or end < begin):
+            yield f"{sunset} needs a {deprecated} that is not after it (RFC 9745, section 4)."
 
 
 def _warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:

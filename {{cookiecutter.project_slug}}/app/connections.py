@@ -9,6 +9,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
+from app.observability.pool_metrics import CountedPool
 from app.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -29,6 +30,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     if url.get_backend_name() != "postgresql":
         options["isolation_level"] = "READ COMMITTED"  # PostgreSQL's own, so that the code meets the same everywhere
     return options | {
+        "poolclass": CountedPool,
         "pool_size": settings.DB_POOL_SIZE,
         "max_overflow": settings.DB_MAX_OVERFLOW,
         "pool_timeout": settings.DB_POOL_TIMEOUT,

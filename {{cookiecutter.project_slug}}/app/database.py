@@ -15,8 +15,10 @@ from sqlalchemy import orm
 from sqlalchemy.dialects import mysql
 
 from app.connections import bound_waiting, connect_arguments, engine_options
+from app.observability.pool_metrics import watch_pool
 from app.observability.tracing import trace_engine
 from app.pings import register_ping
+from app.security.encryption import Keyring, attach
 from app.settings import Settings, settings_of
 
 NAMES = {
@@ -91,8 +93,10 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         engine = db.engine
         register_ping(app, "database", make_ping(settings))
+    attach(engine, Keyring(settings.encryption_keys))
     bound_waiting(engine, settings)
     trace_engine(app, engine)
+    watch_pool(engine)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     # A forked process that went on with its parent's connections would read the parent's answers.

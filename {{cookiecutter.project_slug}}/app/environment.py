@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -56,6 +57,18 @@ class Listed(fields.List[str]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         parts = [part.strip() for part in str(value).split(",") if part.strip()]
         return tuple(super()._deserialize(parts, attr, data, **kwargs))
+
+
+class Moment(fields.Field[datetime]):
+    """An ISO 8601 time or day, UTC where it names no zone."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        del attr, data, kwargs
+        try:
+            time = datetime.fromisoformat(str(value))
+        except ValueError:
+            raise ValidationError("Must be a time like 2026-07-01 or 2026-07-01T12:00:00Z.") from None
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class Address(fields.String):
@@ -105,6 +118,11 @@ def number(default: float, low: float, high: float, purpose: str, **facts: Any) 
 def boolean(default: bool, purpose: str, **facts: Any) -> Any:
     """Declare a yes or no; true, 1, yes, on and their opposites are read."""
     return _declare(fields.Boolean(), default, purpose, "true or false", facts)
+
+
+def moment(default: datetime | None, purpose: str, **facts: Any) -> Any:
+    """Declare a time, like 2026-07-01 or 2026-07-01T12:00:00Z; UTC where it names no zone."""
+    return _declare(Moment(), default, purpose, "time", facts)
 
 
 def address(schemes: tuple[str, ...], purpose: str, **facts: Any) -> Any:

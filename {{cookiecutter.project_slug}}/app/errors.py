@@ -44,6 +44,11 @@ class Problem(HTTPException):
         self.headers = dict(headers or {})
 
 
+def unavailable(message: str) -> Problem:
+    """What to answer while something that the request needs is away, and worth another try."""
+    return Problem(503, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
 def init_app(app: Flask) -> None:
     """Answer every error, whoever raised it, as a problem."""
     app.register_error_handler(HTTPException, answer)

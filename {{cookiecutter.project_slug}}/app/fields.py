@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+
+class Input(Schema):
+    """Base of every schema that callers fill in; what it does not name is refused, and the specification says so."""
+
+    class Meta:
+        """Spelled out, since the specification is silent about the default."""
+
+        unknown = RAISE
 
 
 class Number(fields.Float):
@@ -18,8 +28,33 @@ class Number(fields.Float):
         return result
 
 
+class Whole(fields.Integer):
+    """A JSON number without a fraction, also where it is written as 5.0; neither text nor true nor false."""
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, str) or (isinstance(value, float) and not value.is_integer()):
+            raise self.make_error("invalid", input=value)
+        result: int = super()._validated(value)
+        return result
+
+
+class Flag(fields.Boolean):
+    """A JSON true or false, and no word or number that could stand for one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        del attr, data, kwargs
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class PlainText(fields.String):
     """A text without control characters, which PostgreSQL (NUL) and terminals (escape) would stumble over."""
+
+    PATTERN = r"^[^\u0000-\u001f]*$"  # for the specification, in JavaScript's dialect
+
+    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": self.PATTERN, **(metadata or {})}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)

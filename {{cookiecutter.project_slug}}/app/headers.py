@@ -28,7 +28,7 @@ ALWAYS = {
 }
 STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
-PROBES = "health"  # orchestrators ask by address, not by name
+PROBES = ("health", "metrics")  # orchestrators and Prometheus ask by address, not by name
 
 
 class SecurityHeaders:
@@ -63,5 +63,5 @@ def init_app(app: Flask) -> None:
 
 def _refuse_foreign_host() -> None:
     trusted = settings_of(current_app).TRUSTED_HOSTS
-    if request.blueprint != PROBES and not host_is_trusted(request.headers.get("Host", ""), trusted):
+    if request.blueprint not in PROBES and not host_is_trusted(request.headers.get("Host", ""), trusted):
         raise Problem(400, "This service does not answer to that Host; add it to TRUSTED_HOSTS if it should.")

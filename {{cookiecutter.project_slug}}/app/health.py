@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
 from app.limits import unlimited
+from app.observability.slo.objectives import HEALTH, READ, READY, objective
 from app.pings import Answer, ask_all
 from app.security.access import operators_only, public
 from app.settings import settings_of
@@ -49,6 +50,7 @@ def _verdict(answers: Mapping[str, Answer]) -> tuple[dict[str, Any], int]:
 
 @blueprint.get("/health")
 @unlimited("orchestrators ask often, and must never be refused")
+@objective(HEALTH)
 @public("says nothing but that the process answers")
 def health() -> Response:
     """Liveness: the process answers; nothing else is asked."""
@@ -57,6 +59,7 @@ def health() -> Response:
 
 @blueprint.get("/ready")
 @unlimited("orchestrators ask often, and must never be refused")
+@objective(READY)
 @public("names dependencies, and tells nothing about them but whether they answer")
 def ready() -> tuple[Response, int]:
     """Readiness: every dependency answers, and the service is not shutting down."""
@@ -66,6 +69,7 @@ def ready() -> tuple[Response, int]:
 
 @blueprint.get("/health/detailed")
 @unlimited("behind the operators' token")
+@objective(READ)
 @operators_only
 def detailed() -> tuple[Response, int]:
     """Readiness, with versions, latencies and the state of migrations and workers."""

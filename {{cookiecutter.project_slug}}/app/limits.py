@@ -24,15 +24,13 @@ from prometheus_client import Counter
 from redis import Redis, RedisError
 
 from app.errors import Problem
-from app.redis_client import redis_of
+from app.redis_client import Rest, redis_of, rest_of
 from app.security.access import known_caller
 from app.settings import Settings, settings_of
 
 logger = logging.getLogger(__name__)
 
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
-# How long to go without Redis after it failed, so that its timeout is paid once and not by every request.
-PAUSE_SECONDS = 2.0
 FALLBACK_SUBJECTS = 50_000
 
 REFUSED = Counter("rate_limit_refused_total", "Requests refused for their rate", ["limit"])
@@ -128,17 +126,16 @@ class LocalWindow:
 class FallbackWindow:
     """The shared window while Redis answers, and the local one while it does not."""
 
-    def __init__(self, shared: Window, local: Window) -> None:
-        self._shared, self._local = shared, local
-        self._paused_until = 0.0
+    def __init__(self, shared: Window, local: Window, rest: Rest) -> None:
+        self._shared, self._local, self._rest = shared, local, rest
 
     def hit(self, limit: Limit, subject: str) -> Verdict:
         """Count a request, if it fits."""
-        if time.monotonic() >= self._paused_until:
+        if self._rest.is_over():
             try:
                 return self._shared.hit(limit, subject)
             except RedisError as error:
-                self._paused_until = time.monotonic() + PAUSE_SECONDS
+                self._rest.begin()
                 logger.warning("Redis does not answer; rate limits are counted per process: %s", error)
         FALLBACK.inc()
         return self._local.hit(limit, subject)
@@ -172,7 +169,7 @@ def init_app(app: Flask) -> None:
     local = LocalWindow()
     app.extensions["rate_limits"] = _limits(settings)
     app.extensions["rate_window"] = (
-        FallbackWindow(SharedWindow(redis, settings.SERVICE_NAME), local) if redis else local
+        FallbackWindow(SharedWindow(redis, settings.SERVICE_NAME), local, rest_of(app)) if redis else local
     )
     if settings.RATELIMIT_ENABLED:
         app.before_request(_judge)

@@ -55,7 +55,7 @@ class PageQuery(Schema):
         validate=validate.Range(1, MOST),
         metadata={"description": "How many to return at most."},
     )
-    cursor = Cursor(metadata={"type": "string", "description": "`next` of the page before."})
+    cursor = Cursor(metadata={"type": "string", "format": "cursor", "description": "`next` of the page before."})
 
 
 def before(time: Any, number: Any, cursor: tuple[datetime, int]) -> Any:

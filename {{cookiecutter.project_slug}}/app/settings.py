@@ -7,12 +7,13 @@ and checks them, and a test keeps the three equal.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 
 from flask import Flask
 from sqlalchemy.engine import make_url
 
-from app.environment import address, boolean, choice, declarations, integer, listed, number, secret, text
+from app.environment import address, boolean, choice, declarations, integer, listed, moment, number, secret, text
 
 # One driver each, whichever an address names: it is the one that is installed.
 DRIVERS = {
@@ -59,8 +60,16 @@ class Settings:
     SECRET_KEY_FALLBACKS: tuple[str, ...] = listed("Earlier values of SECRET_KEY, still accepted.")
     JWT_SECRET_KEY: str | None = secret("Signs access tokens.", "in production")
     JWT_SECRET_KEY_FALLBACKS: tuple[str, ...] = listed("Earlier values of JWT_SECRET_KEY, still accepted.")
-    ACCESS_TOKEN_SECONDS: int = integer(3600, 60, 86_400, "How long an access token is good for, in seconds.")
+    ACCESS_TOKEN_SECONDS: int = integer(900, 60, 86_400, "How long an access token is good for, in seconds.")
+    REFRESH_TOKEN_SECONDS: int = integer(
+        2_592_000, 3600, 31_536_000, "How long somebody stays signed in without using the service, in seconds."
+    )
+    PASSWORD_RESET_URL: str | None = address(
+        WEB, "The page that takes a new password, for links in mails; PUBLIC_BASE_URL/reset-password where not set."
+    )
     MASTER_ENCRYPTION_KEY: str | None = secret("Encrypts personal fields in the database.", "in production")
+    LEGACY_ENCRYPTION_KEYS: tuple[str, ...] = listed("Earlier values of MASTER_ENCRYPTION_KEY, still read.")
+    ENCRYPTION_KEY_DAYS: int = integer(90, 1, 3650, "Days after which a new MASTER_ENCRYPTION_KEY is due.")
     METRICS_TOKEN: str | None = text(
         None,
         "Bearer token for /metrics and /health/detailed.",
@@ -100,6 +109,10 @@ class Settings:
         section="Redis and tasks",
     )
     REDIS_TIMEOUT_SECONDS: float = number(0.25, 0.05, 5, "Seconds to wait for Redis before going on without it.")
+    CACHE_REDIS_URL: str | None = address(("redis", "rediss", "unix"), "Redis for the cache; REDIS_URL where not set.")
+    CACHE_DEFAULT_TTL: int = integer(
+        60, 1, 86_400, "Seconds that a cache keeps a value, unless it has a time of its own."
+    )
     CELERY_BROKER_URL: str | None = address(
         ("redis", "rediss", "amqp", "amqps"), "The task queue; REDIS_URL where not set."
     )
@@ -107,6 +120,7 @@ class Settings:
         ("redis", "rediss", "rpc"), "Where results of tasks are kept; REDIS_URL where not set."
     )
     CELERY_CONCURRENCY: int = integer(2, 1, 64, "Task processes of one worker container.")
+    WORKER_METRICS_PORT: int = integer(9100, 0, 65_535, "The port of a worker's /metrics; 0 for none.")
     TASK_TIME_LIMIT_SECONDS: int = integer(600, 10, 3600, "Seconds after which a task is ended.")
 
     FLOWER_PASSWORD: str | None = secret("Opens Flower, the page about tasks and workers, to the user flower.")
@@ -134,7 +148,7 @@ class Settings:
         0, 0, 10, "How many proxies stand in front; so many entries of X-Forwarded-For count.", section="Who may call"
     )
     TRUSTED_HOSTS: tuple[str, ...] = listed(
-        "Host names to answer to; .example.org takes in the names below it. Probes are answered under any name.",
+        "Host names to answer to; .example.org takes in the names below it. Probes and /metrics go by any name.",
         recommended="a request with any Host header is answered",
     )
     CORS_ORIGINS: tuple[str, ...] = listed("Origins whose pages may call the API, like https://app.example.org.")
@@ -144,10 +158,52 @@ class Settings:
     RATELIMIT_DEFAULT: str = rate("600/hour", "Routes that name no other limit.")
     RATELIMIT_REGISTER: str = rate("10/hour", "Making an account.")
     RATELIMIT_LOGIN: str = rate("5/minute", "Signing in.")
+    RATELIMIT_FORGOT_PASSWORD: str = rate("5/minute", "Asking for a mail that resets a password.")
+    RATELIMIT_CREATE: str = rate("50/hour", "Making a thing: a data file, a test run, an API key.")
     RATELIMIT_READ: str = rate("200/hour", "Reading one thing.")
     RATELIMIT_LIST: str = rate("300/hour", "Reading a list.")
+    RATELIMIT_UPDATE: str = rate("100/hour", "Changing a thing.")
+    RATELIMIT_DELETE: str = rate("50/hour", "Deleting a thing.")
     RATELIMIT_LOCATIONS: str = rate("120/minute", "Saving a location.")
     RATELIMIT_LOCATIONS_BATCH: str = rate("20/minute", "Saving a batch of locations.")
+    RATELIMIT_ADMIN_STATS: str = rate("100/hour", "Admins: reading the statistics.")
+    RATELIMIT_ADMIN_USERS: str = rate("200/hour", "Admins: listing users.")
+    RATELIMIT_ADMIN_ROLE: str = rate("50/hour", "Admins: changing a role.")
+    RATELIMIT_ADMIN_RESET_PASSWORD: str = rate("10/hour", "Admins: resetting a user's password.")
+
+    API_V1_DEPRECATED_AT: datetime | None = moment(
+        None, "When version 1 of the API became, or becomes, deprecated.", section="The API"
+    )
+    API_V1_SUNSET_AT: datetime | None = moment(None, "When version 1 of the API goes away.")
+    API_LEGACY_ENABLED: bool = boolean(False, "Whether version 1 answers under /api/ without a version too.")
+    API_LEGACY_DEPRECATED_AT: datetime | None = moment(
+        datetime(2026, 1, 1, tzinfo=UTC), "When the addresses without a version became deprecated."
+    )
+    API_LEGACY_SUNSET_AT: datetime | None = moment(None, "When the addresses without a version go away.")
+
+    STORAGE_URL: str | None = address(
+        ("file", "s3"),
+        "Where uploads are kept: file:///folder or s3://bucket/prefix; instance/storage where not set.",
+        recommended="uploads lie in a folder of one container, where no other replica finds them",
+        section="Files",
+    )
+    S3_ENDPOINT_URL: str | None = address(WEB, "An S3-compatible server; Amazon's own where not set.")
+    S3_REGION: str = text("us-east-1", "The bucket's region.")
+    S3_ACCESS_KEY_ID: str | None = text(None, "Signs in to the S3 server; the machine's role where not set.")
+    S3_SECRET_ACCESS_KEY: str | None = text(None, "The secret of S3_ACCESS_KEY_ID.")
+    UPLOAD_MAX_BYTES: int = integer(52_428_800, 1024, 1_073_741_824, "Largest file that is taken in, in bytes.")
+    TEST_RUN_STALE_SECONDS: int = integer(
+        60, 2, 3600, "Seconds without a sign after which a test run is given to another worker."
+    )
+
+    MAIL_SERVER: str | None = text(None, "The SMTP server.", recommended="no mail reaches a user", section="Mail")
+    MAIL_PORT: int = integer(587, 1, 65_535, "The SMTP server's port.")
+    MAIL_USE_TLS: bool = boolean(True, "Whether to encrypt with STARTTLS, as on port 587.")
+    MAIL_USE_SSL: bool = boolean(False, "Whether to encrypt from the start, as on port 465.")
+    MAIL_USERNAME: str | None = text(None, "Signs in to the SMTP server; nobody does where not set.")
+    MAIL_PASSWORD: str | None = text(None, "The password of MAIL_USERNAME.")
+    MAIL_DEFAULT_SENDER: str = text(f"no-reply@{HOST_NAME}", "Whom mails come from.")
+    MAIL_TIMEOUT_SECONDS: float = number(10, 1, 60, "Seconds to wait for the SMTP server.")
 
     LOG_LEVEL: str = choice(
         "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"), "The least level that is logged.", section="Seeing it run"
@@ -161,10 +217,17 @@ class Settings:
     OTEL_SERVICE_NAME: str | None = text(None, "The service's name in traces; SERVICE_NAME where not set.")
     OTEL_SERVICE_VERSION: str = text("0.1.0", "The service's version in traces and /health/detailed.")
     OTEL_TRACES_SAMPLER_ARG: float = number(0.01, 0, 1, "The share of requests that is traced.")
+    OTEL_TRUST_CALLERS: bool = boolean(
+        False, "Whether all callers may say which trace they are in; else only private addresses without a proxy."
+    )
+    ENABLE_DB_PROFILING: bool = boolean(False, "Whether to count queries, and to find slow and repeated ones.")
+    DB_PROFILING_HEADERS: bool = boolean(False, "Whether profiled answers carry X-DB-Query-Count, X-DB-Total-Time-Ms.")
+    DB_SLOW_QUERY_SECONDS: float = number(1, 0.001, 60, "Seconds from which a profiled query is logged as slow.")
+    PROFILING_DURATION_SECONDS: int = integer(30, 1, 600, "Seconds that a profile takes for CPU, and again for memory.")
     SENTRY_DSN: str | None = address(
         WEB, "Where errors are reported to.", recommended="errors reach nobody but the log"
     )
-    MAIL_SERVER: str | None = text(None, "The SMTP server.", recommended="no mail reaches a user")
+    SENTRY_SAMPLE_RATE: float = number(1, 0, 1, "The share of errors that is reported.")
 
     VAULT_ADDR: str | None = address(
         WEB, "A HashiCorp Vault; what it holds under VAULT_PATH wins over the environment.", section="Vault"
@@ -199,11 +262,18 @@ class Settings:
         return (self.JWT_SECRET_KEY or f"jwt:{self.SECRET_KEY}", *self.JWT_SECRET_KEY_FALLBACKS)
 
     @property
+    def encryption_keys(self) -> tuple[str, ...]:
+        """The key that encrypts, then those that are still read."""
+        return (self.MASTER_ENCRYPTION_KEY or f"encryption:{self.SECRET_KEY}", *self.LEGACY_ENCRYPTION_KEYS)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that must never be shown."""
         named = [getattr(self, name) for name, known in declarations(Settings).items() if known.secret]
         others = [self.METRICS_TOKEN, self.ADMIN_PASSWORD, self.VAULT_TOKEN, self.VAULT_SECRET_ID]
-        urls = [self.DATABASE_URL, self.REDIS_URL, self.CELERY_BROKER_URL, self.CELERY_RESULT_BACKEND]
+        others += [self.S3_SECRET_ACCESS_KEY, self.MAIL_PASSWORD, *self.encryption_keys]
+        urls = [self.DATABASE_URL, self.REDIS_URL, self.CACHE_REDIS_URL]
+        urls += [self.CELERY_BROKER_URL, self.CELERY_RESULT_BACKEND]
         passwords = [str(make_url(url).password or "") for url in urls if url]
         return tuple(filter(None, [*named, *others, *passwords, *self.SECRET_KEY_FALLBACKS, *self.jwt_keys]))
 
@@ -217,6 +287,9 @@ class ComposeSettings:
     POSTGRES_PASSWORD: str | None = secret("The database's password.", "always")
     REDIS_PASSWORD: str | None = secret("Redis's password.", "always")
     DOMAIN: str = text(HOST_NAME, "The host name of the service; PUBLIC_BASE_URL is made of it.")
+    GRAFANA_PASSWORD: str | None = secret("Opens Grafana, the dashboards, to the user admin.")
+    PAGERDUTY_ROUTING_KEY: str | None = text(None, "The key of PagerDuty's Events API v2; critical alerts go there.")
+    SLACK_WEBHOOK_URL: str | None = address(WEB, "Slack's incoming webhook; warnings go there.")
 
 
 def settings_of(app: Flask) -> Settings:

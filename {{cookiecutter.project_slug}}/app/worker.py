@@ -89,7 +89,14 @@ def init_app(app: Flask) -> None:
     celery.config_from_object(configuration(settings_of(app)))
     celery.set_default()
     app.extensions["celery"] = celery
+    register_schedule(app, HEARTBEAT, HEARTBEAT_SECONDS)
     register_fact(app, "worker", _worker_fact)
+
+
+def register_schedule(app: Flask, task: str, seconds: float) -> None:
+    """Have beat send a task, given by name, again and again; one that waits longer than that is not run any more."""
+    schedule = {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": seconds}}
+    app.extensions["celery"].conf.beat_schedule[task] = schedule
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -116,7 +123,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": True,
         "accept_content": ["json"],
         "timezone": "UTC",
-        "beat_schedule": {"heartbeat": {"task": HEARTBEAT, "schedule": timedelta(seconds=HEARTBEAT_SECONDS)}},
+        "beat_schedule": {},
     }
 
 
@@ -184,7 +191,7 @@ def _sign_of_beat(sender: str = "", **_: Any) -> None:
         BEAT_SIGN.touch()
 
 
-@shared_task(name=HEARTBEAT, expires=HEARTBEAT_SECONDS)
+@shared_task(name=HEARTBEAT)
 def heartbeat() -> None:
     """Sent by beat and run by a worker, and so a sign that both are alive and the queue moves."""
     if redis := redis_of(current_app):

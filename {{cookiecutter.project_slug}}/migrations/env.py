@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from flask import current_app
 
 from app.database import UtcDateTime, db, unpooled_engine
+from app.security.encryption import EncryptedText
 from app.settings import Settings, settings_of
 
 # Advisory locks are numbers; this one has no meaning but to be the same in every release.
@@ -106,7 +107,9 @@ def give_way(connection: sa.Connection, settings: Settings) -> None:
 
 
 def spell_out(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
-    """Write the app's own column type by what it is made of: a migration must not change when the app does."""
+    """Write the app's own column types by what they are made of: a migration must not change when the app does."""
+    if kind == "type" and isinstance(item, EncryptedText):
+        return "sa.Text()"
     if kind != "type" or not isinstance(item, UtcDateTime):
         return False
     autogen.imports.add("from sqlalchemy.dialects import mysql")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +21,8 @@ def value(declaration: Declaration) -> str:
     """A default as it is written in an environment file."""
     if declaration.default in (None, ()):
         return ""
+    if isinstance(declaration.default, datetime):
+        return declaration.default.isoformat()
     return str(declaration.default).lower() if isinstance(declaration.default, bool) else str(declaration.default)
 
 

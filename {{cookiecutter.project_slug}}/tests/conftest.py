@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
 import flask_migrate
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from app import create_app
 from app.accounts.models import User
+from app.audit.models import AuditLog
 from app.database import db
 from app.redis_client import redis_of
 from tests.accounts.factory import make_user
@@ -64,16 +66,19 @@ def migrated_database(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """What the app under test is told."""
+    storage = (tmp_path_factory.mktemp("storage") / "files").as_uri()
     if url := os.environ.get("TEST_DATABASE_URL"):
-        return basic_environment(DATABASE_URL=url, REDIS_URL=request.getfixturevalue("redis_server").url)
+        redis: RedisServer = request.getfixturevalue("redis_server")
+        return basic_environment(DATABASE_URL=url, REDIS_URL=redis.url, STORAGE_URL=storage)
     match os.environ.get("TEST_DATABASE", "postgresql"):
         case "sqlite":
             file = tmp_path_factory.mktemp("database") / "app.db"
-            return basic_environment(DATABASE_URL=f"sqlite:///{file}")
+            return basic_environment(DATABASE_URL=f"sqlite:///{file}", STORAGE_URL=storage)
         case "postgresql":
             server: PostgresServer = request.getfixturevalue("postgres")
-            redis: RedisServer = request.getfixturevalue("redis_server")
-            return basic_environment(DATABASE_URL=server.create_database("app"), REDIS_URL=redis.url)
+            redis = request.getfixturevalue("redis_server")
+            url = server.create_database("app")
+            return basic_environment(DATABASE_URL=url, REDIS_URL=redis.url, STORAGE_URL=storage)
         case other:
             pytest.exit(f"TEST_DATABASE is {other!r}; choose postgresql or sqlite", returncode=2)
 
@@ -94,14 +99,15 @@ def migrate(environment: Mapping[str, str]) -> None:
 
 @pytest.fixture(autouse=True)
 def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Leave no rows and no counts to the next test."""
+    """Leave no rows and no counts to the next test; only the audit log stays, from which nothing can be deleted."""
     yield
     if "app" not in request.fixturenames:
         return
     app: Flask = request.getfixturevalue("app")
     with app.app_context(), db.engine.begin() as connection:
         for table in reversed(db.metadata.sorted_tables):
-            connection.execute(table.delete())
+            if table is not AuditLog.__table__:
+                connection.execute(table.delete())
     if redis := redis_of(app):
         redis.flushdb()
     else:
@@ -130,6 +136,21 @@ def user(session: Session) -> User:
 @pytest.fixture
 def other_user(session: Session) -> User:
     return make_user(session)
+
+
+@pytest.fixture
+def audited(app: Flask) -> Callable[[], Sequence[AuditLog]]:
+    """Gives the entries of the audit log that were made since the test began, oldest first."""
+    with app.app_context():
+        engine = db.engine
+    with Session(engine) as session:
+        newest = session.scalar(sa.select(sa.func.max(AuditLog.id))) or 0
+
+    def entries() -> Sequence[AuditLog]:
+        with Session(engine) as session:
+            return session.scalars(sa.select(AuditLog).where(AuditLog.id > newest).order_by(AuditLog.id)).all()
+
+    return entries
 
 
 @pytest.fixture

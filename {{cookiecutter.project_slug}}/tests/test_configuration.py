@@ -157,7 +157,7 @@ def test_what_is_recommended_is_warned_about() -> None:
     _, _, warnings = check(GOOD)
 
     named = {warning.split()[0] for warning in warnings}
-    assert {"SENTRY_DSN", "PUBLIC_BASE_URL", "MAIL_SERVER", "METRICS_TOKEN", "TRUSTED_HOSTS"} == named
+    assert {"SENTRY_DSN", "PUBLIC_BASE_URL", "MAIL_SERVER", "METRICS_TOKEN", "TRUSTED_HOSTS", "STORAGE_URL"} == named
     assert check({"SECRET_KEY": KEY})[2] == []
 
 

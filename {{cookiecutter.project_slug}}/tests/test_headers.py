@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from tests.environments import basic_environment
+from tests.environments import OPERATOR, basic_environment
 from tests.test_configuration import GOOD
 
 CARRIED = {
@@ -64,12 +64,12 @@ def test_only_trusted_hosts_are_answered(host: str, status: int) -> None:
     assert client.get("/nothing", headers={"Host": host}).status_code == status
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
-@pytest.mark.req("S10")
-def test_probes_are_answered_under_any_name(path: str) -> None:
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+@pytest.mark.req("S10", "O1")
+def test_probes_and_prometheus_are_answered_under_any_name(path: str) -> None:
     client = create_app(basic_environment(TRUSTED_HOSTS="api.example.org", DATABASE_URL="sqlite://")).test_client()
 
-    assert client.get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
+    assert client.get(path, headers={"Host": "10.0.0.7:8000", **OPERATOR}).status_code == 200
 
 
 @pytest.mark.parametrize(

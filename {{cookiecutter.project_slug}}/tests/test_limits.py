@@ -13,6 +13,7 @@ from redis import Redis
 from app import create_app
 from app.accounts.models import User
 from app.limits import FALLBACK, FallbackWindow, Limit, LocalWindow, SharedWindow, Window
+from app.redis_client import Rest
 from tests.accounts.factory import bearer
 from tests.environments import basic_environment
 from tests.servers import RedisServer
@@ -84,7 +85,7 @@ def test_counts_in_redis_end_by_themselves(redis: Redis) -> None:
 def test_while_redis_is_away_the_process_counts_and_says_so() -> None:
     with RedisServer().start_on_a_free_port() as server:
         client = Redis.from_url(server.url, socket_timeout=0.2, retry=None)
-        window = FallbackWindow(SharedWindow(client, "test"), LocalWindow())
+        window = FallbackWindow(SharedWindow(client, "test"), LocalWindow(), Rest())
         assert window.hit(FIVE, "ann").remaining == 4
         before = FALLBACK._value.get()
 

@@ -59,6 +59,17 @@ def test_down_and_up_again_with_data_and_no_drift(
     assert "No new upgrade operations detected." in check.stdout
 
 
+@pytest.mark.req("D1")
+def test_every_constraint_has_the_name_that_the_convention_gives_it(app: Flask) -> None:
+    with app.app_context():
+        inspector = sa.inspect(db.engine)
+        made = {name: {check["name"] for check in inspector.get_check_constraints(name)} for name in db.metadata.tables}
+
+    for name, table in db.metadata.tables.items():
+        checks = {item.name for item in table.constraints if isinstance(item, sa.CheckConstraint)}
+        assert checks <= made[name], name
+
+
 @pytest.mark.req("D2")
 def test_a_model_without_a_migration_is_noticed(app: Flask, environment: Mapping[str, str]) -> None:
     with app.app_context(), db.engine.begin() as connection:

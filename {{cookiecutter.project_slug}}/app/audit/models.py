@@ -17,6 +17,7 @@ class AuditLog(Model):
     __tablename__ = "audit_logs"
     __table_args__ = (
         sa.Index(None, "actor_id", "created_at"),
+        sa.Index(None, "action", "created_at"),
         sa.Index(None, "created_at"),
         sa.Index(None, "target_type", "target_id"),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.fields import Number, PastTime
+from app.fields import Input, Number, PastTime
 from app.pagination import PageQuery
 
 LARGEST_BATCH = 1000
@@ -17,21 +17,25 @@ latitude = validate.Range(-90, 90, error="Must be from -90 to 90 degrees.")
 longitude = validate.Range(-180, 180, error="Must be from -180 to 180 degrees.")
 
 
-class Position(Schema):
+class Position(Input):
     """Where the caller is, or was."""
 
-    latitude = Number(required=True, validate=latitude, metadata={"description": "Degrees north, WGS 84."})
-    longitude = Number(required=True, validate=longitude, metadata={"description": "Degrees east, WGS 84."})
+    latitude = Number(
+        required=True, validate=latitude, metadata={"description": "Degrees north, WGS 84.", "example": 52.5163}
+    )
+    longitude = Number(
+        required=True, validate=longitude, metadata={"description": "Degrees east, WGS 84.", "example": 13.3777}
+    )
     accuracy = Number(
         load_default=None,
         allow_none=True,
         validate=validate.Range(0, EARTH_RADIUS, error=f"Must be from 0 to {EARTH_RADIUS} metres."),
-        metadata={"description": "Radius of certainty in metres."},
+        metadata={"description": "Radius of certainty in metres.", "example": 7.5},
     )
-    recorded_at = PastTime(metadata={"description": "When; now, if left out."})
+    recorded_at = PastTime(metadata={"description": "When; now, if left out. Not before 2000, nor in the future."})
 
 
-class Batch(Schema):
+class Batch(Input):
     """Several positions of the caller."""
 
     locations = fields.List(
@@ -44,25 +48,25 @@ class Batch(Schema):
 class Accepted(Schema):
     """How many positions were saved."""
 
-    accepted = fields.Integer()
+    accepted = fields.Integer(required=True)
 
 
 class Location(Schema):
     """A saved position."""
 
-    id = fields.Integer()
-    user_id = fields.Integer()
-    latitude = fields.Float()
-    longitude = fields.Float()
-    accuracy = fields.Float(allow_none=True)
-    recorded_at = fields.AwareDateTime()
+    id = fields.Integer(required=True)
+    user_id = fields.Integer(required=True)
+    latitude = fields.Float(required=True, metadata={"example": 52.5163})
+    longitude = fields.Float(required=True, metadata={"example": 13.3777})
+    accuracy = fields.Float(required=True, allow_none=True, metadata={"example": 7.5})
+    recorded_at = fields.AwareDateTime(required=True)
 
 
 class LocationPage(Schema):
     """A page of positions, newest first."""
 
-    items = fields.List(fields.Nested(Location()))
-    next = fields.String(allow_none=True)
+    items = fields.List(fields.Nested(Location()), required=True)
+    next = fields.String(required=True, allow_none=True)
 
 
 class Box(fields.Field[tuple[float, ...]]):
@@ -89,4 +93,11 @@ class ActiveQuery(PageQuery):
     minutes = fields.Integer(
         load_default=5, validate=validate.Range(1, 1440), metadata={"description": "Seen in so many minutes."}
     )
-    bbox = Box(metadata={"type": "string", "description": "west,south,east,north in degrees."})
+    bbox = Box(
+        metadata={
+            "type": "string",
+            "format": "bbox",
+            "description": "west,south,east,north in degrees; south not above north.",
+            "example": "13.0,52.3,13.8,52.7",
+        }
+    )

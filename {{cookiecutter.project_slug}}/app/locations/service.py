@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from app.database import now
 from app.locations.models import UserLocation
 from app.pagination import before
+from app.personal_data import tell_row
 
 Cursor = tuple[datetime, int]
+PAGE = 1000
 
 
 def save(session: Session, user_id: int, position: Mapping[str, Any]) -> UserLocation:
@@ -60,6 +62,27 @@ def active(
     if cursor:
         query = query.where(before(latest.recorded_at, latest.id, cursor))
     return session.execute(query.order_by(latest.recorded_at.desc(), latest.id.desc()).limit(limit + 1)).all()
+
+
+def count_recent(session: Session) -> Mapping[str, int]:
+    """How many positions there are of the last 24 hours."""
+    recent = UserLocation.recorded_at >= now() - timedelta(hours=24)
+    return {"last_24_hours": session.scalar(sa.select(sa.func.count()).select_from(UserLocation).where(recent)) or 0}
+
+
+def tell(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
+    """A user's positions, newest first, read page by page."""
+    cursor = None
+    while page := history(session, user_id, PAGE, cursor):
+        cursor = (page[-1].recorded_at, page[-1].id)
+        yield from [tell_row(row) for row in page]  # all before the first: then they may expire
+
+
+def forget(session: Session, user_id: int) -> None:
+    """Delete a user's positions, of which there can be more than one statement has time for."""
+    some = sa.select(UserLocation.id).where(UserLocation.user_id == user_id).limit(PAGE)
+    while ids := session.scalars(some).all():
+        session.execute(sa.delete(UserLocation).where(UserLocation.id.in_(ids)))
 
 
 def _inside(columns: Any, box: tuple[float, ...]) -> Any:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, g, request
 
 from app.errors import Problem
+from app.neighbours import is_neighbour
 from app.observability.logging import bind
-from app.security import tokens
+from app.security import sessions, tokens
 from app.settings import settings_of
 
 View = TypeVar("View", bound=Callable[..., Any])
+KeyCheck = Callable[[str], tokens.Caller]
+
+# What an API key may be made for. A route that names none of them takes no API key.
+SCOPES = ("profile:read", "locations:read", "locations:write", "files:read", "files:write")
+KEY_PREFIX = "fsk_"  # so that a key is known for one wherever it turns up
 
 
 def public(reason: str) -> Callable[[View], View]:
@@ -23,8 +28,23 @@ def public(reason: str) -> Callable[[View], View]:
 
 
 def signed_in(view: View) -> View:
-    """Only callers with a good access token may call this route; `caller()` tells which."""
+    """Only people who are signed in may call this route; `caller()` tells who."""
     return _mark(view, _signed_in)
+
+
+def signed_in_or_key(scope: str) -> Callable[[View], View]:
+    """People who are signed in may call this route, and API keys with this scope."""
+
+    def mark(view: View) -> View:
+        view.scope = scope  # type: ignore[attr-defined]
+        return _mark(view, _signed_in_or_key)
+
+    return mark
+
+
+def admins_only(view: View) -> View:
+    """Only people who are signed in and have the role admin may call this route."""
+    return _mark(view, _admin)
 
 
 def operators_only(view: View) -> View:
@@ -48,6 +68,11 @@ def init_app(app: Flask) -> None:
     app.before_request(_enforce)
 
 
+def register_key_check(app: Flask, check: KeyCheck) -> None:
+    """Name whoever knows API keys; it raises `TokenError` for a bad one."""
+    app.extensions["key_check"] = check
+
+
 def _enforce() -> None:
     if request.routing_exception is not None or request.method == "OPTIONS":
         return  # nothing is there to be guarded: the answer is a 404, a 405, or the list of methods
@@ -58,20 +83,32 @@ def _enforce() -> None:
 
 
 def caller() -> tokens.Caller:
-    """Whoever signed this request; only for routes under `signed_in`."""
+    """Whoever makes this request; not for public routes."""
     found: tokens.Caller = g.caller
     return found
 
 
 def known_caller() -> tokens.Caller | None:
-    """Whoever signed this request, or None when nobody did or the token is no good."""
+    """Whoever makes this request, or None when nobody says so or the token is no good."""
     if "caller" not in g:
         try:
-            g.caller = tokens.verify(_bearer())
+            g.caller = _identify(request.headers.get("X-API-Key") or _bearer())
             bind(user_id=g.caller.user_id)
         except tokens.TokenError as error:
             g.caller, g.token_error = None, str(error)
     found: tokens.Caller | None = g.caller
+    return found
+
+
+def _identify(credentials: str) -> tokens.Caller:
+    if not credentials:
+        raise tokens.TokenError("Sign in first, and send the token: Authorization: Bearer <access_token>.")
+    if credentials.startswith(KEY_PREFIX):
+        check: KeyCheck = current_app.extensions["key_check"]
+        return check(credentials)
+    found = tokens.verify(credentials)
+    if found.session_id is None or sessions.has_ended(found.session_id):
+        raise tokens.TokenError("This session has ended. Sign in again.")
     return found
 
 
@@ -84,9 +121,29 @@ def _anybody() -> None:
     pass
 
 
+def _identified() -> tokens.Caller:
+    found = known_caller()
+    if found is None:
+        raise unauthorized(g.token_error)
+    return found
+
+
 def _signed_in() -> None:
-    if known_caller() is None:
-        raise _unauthorized(g.token_error)
+    if _identified().session_id is None:
+        raise Problem(403, "API keys cannot do this: sign in.")
+
+
+def _signed_in_or_key() -> None:
+    found = _identified()
+    scope = getattr(current_app.view_functions[request.endpoint or ""], "scope", "")
+    if found.session_id is None and scope not in found.scopes:
+        raise Problem(403, f"This API key lacks the scope {scope}.")
+
+
+def _admin() -> None:
+    _signed_in()
+    if caller().role != "admin":
+        raise Problem(403, "Only admins may do this.")
 
 
 def _operator() -> None:
@@ -94,23 +151,14 @@ def _operator() -> None:
     if not expected:
         raise Problem(403, "Closed until METRICS_TOKEN is set.")
     if not hmac.compare_digest(_bearer().encode(), expected.encode()):
-        raise _unauthorized("Send the operators' token: Authorization: Bearer <METRICS_TOKEN>.")
+        raise unauthorized("Send the operators' token: Authorization: Bearer <METRICS_TOKEN>.")
 
 
 def _operator_or_neighbour() -> None:
-    if settings_of(current_app).METRICS_TOKEN or not _is_neighbour():
+    if settings_of(current_app).METRICS_TOKEN or not is_neighbour():
         _operator()
 
 
-def _is_neighbour() -> bool:
-    """Whether the request came from a private address and through no proxy."""
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
-        return False
-    try:
-        return ipaddress.ip_address(request.remote_addr or "").is_private
-    except ValueError:
-        return request.remote_addr == ""  # a Unix socket has no address
-
-
-def _unauthorized(message: str) -> Problem:
+def unauthorized(message: str) -> Problem:
+    """What to answer somebody whose proof is no good."""
     return Problem(401, message, headers={"WWW-Authenticate": "Bearer"})

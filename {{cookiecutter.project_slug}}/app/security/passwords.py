@@ -22,3 +22,8 @@ def verify_password(password: str, encoded: str | None) -> bool:
         return _hasher.verify(encoded or _nobody, password) and encoded is not None
     except (VerificationError, InvalidHashError):
         return False
+
+
+def needs_rehash(encoded: str) -> bool:
+    """Whether a hash was made with weaker parameters than those of today."""
+    return _hasher.check_needs_rehash(encoded)

@@ -1,4 +1,8 @@
-"""Access tokens: JSON Web Tokens (RFC 7519) under HMAC-SHA256, with keys named by `kid` so that they can rotate."""
+"""Tokens: JSON Web Tokens (RFC 7519) under HMAC-SHA256, with keys named by `kid` so that they can rotate.
+
+Each kind names itself in its header (RFC 8725 section 3.11), so that none passes for another: access tokens (RFC 9068)
+open routes, refresh tokens are exchanged for new ones, and reset tokens replace a password.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import hashlib
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from flask import Flask, current_app
 from joserfc import jwt
@@ -17,6 +22,11 @@ from app.settings import settings_of
 ALGORITHM = "HS256"
 LEEWAY_SECONDS = 5  # clocks of replicas differ
 
+Kind = Literal["at+jwt", "refresh+jwt", "reset+jwt"]
+ACCESS: Kind = "at+jwt"
+REFRESH: Kind = "refresh+jwt"
+RESET: Kind = "reset+jwt"
+
 
 class TokenError(Exception):
     """The token proves nothing; the text may be shown to the caller."""
@@ -24,10 +34,15 @@ class TokenError(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever a token speaks for."""
+    """Whoever a token or an API key speaks for.
+
+    A person is signed in with a session; an API key has none, and may do what its scopes name.
+    """
 
     user_id: int
     role: str
+    session_id: int | None = None
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,7 @@ class Signer:
 
     keys: KeySet
     issuer: str
-    lifetime: int  # seconds
+    lifetime: int  # seconds, of access tokens
     claims: jwt.JWTClaimsRegistry
 
 
@@ -65,33 +80,48 @@ def _signer() -> Signer:
     return signer
 
 
-def issue(caller: Caller) -> tuple[str, int]:
-    """A new access token and the seconds it is good for."""
+def sign(kind: Kind, subject: int, lifetime: int, **claims: Any) -> str:
+    """A token of a kind that speaks of a user for so many seconds."""
     signer = _signer()
     issued = int(time.time())
-    claims = {
+    standard = {
         "iss": signer.issuer,
         "aud": signer.issuer,
-        "sub": str(caller.user_id),
-        "role": caller.role,
+        "sub": str(subject),
         "iat": issued,
-        "exp": issued + signer.lifetime,
+        "exp": issued + lifetime,
         "jti": uuid.uuid4().hex,
     }
     key = signer.keys.keys[0]
-    return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key), signer.lifetime
+    return jwt.encode({"alg": ALGORITHM, "typ": kind, "kid": key.kid}, {**standard, **claims}, key)
 
 
-def verify(token: str) -> Caller:
-    """Whoever the token speaks for; raises `TokenError` unless it is signed by us, for us, and still good."""
-    if not token:
-        raise TokenError("Sign in first, and send the token: Authorization: Bearer <access_token>.")
+def read(kind: Kind, token: str) -> dict[str, Any]:
+    """The claims of a token; raises `TokenError` unless it is signed by us, for us, of this kind, and still good."""
     signer = _signer()
     try:
         decoded = jwt.decode(token, signer.keys, algorithms=[ALGORITHM])
         signer.claims.validate(decoded.claims)
-        return Caller(int(decoded.claims["sub"]), str(decoded.claims.get("role", "")))
+        int(decoded.claims["sub"])
     except ExpiredTokenError:
-        raise TokenError("The access token has expired. Sign in again.") from None
+        raise TokenError("The token has expired.") from None
     except (JoseError, ValueError, TypeError, KeyError):
-        raise TokenError("The access token is not valid. Sign in again.") from None
+        raise TokenError("The token is not valid.") from None
+    if decoded.header.get("typ") != kind:
+        raise TokenError("The token is not valid.")
+    return decoded.claims
+
+
+def issue(caller: Caller) -> tuple[str, int]:
+    """A new access token for somebody signed in, and the seconds it is good for."""
+    lifetime = _signer().lifetime
+    return sign(ACCESS, caller.user_id, lifetime, role=caller.role, sid=caller.session_id), lifetime
+
+
+def verify(token: str) -> Caller:
+    """Whoever an access token speaks for; raises `TokenError`."""
+    claims = read(ACCESS, token)
+    session_id = claims.get("sid")
+    if type(session_id) is not int:
+        raise TokenError("The token is not valid.")
+    return Caller(int(claims["sub"]), str(claims.get("role", "")), session_id)

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("last_login_at", Time),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("email", name="uq_users_email"),
-        sa.CheckConstraint("role IN ('user', 'admin')", name="ck_users_role"),
+        sa.CheckConstraint("role IN ('user', 'admin')", name=op.f("ck_users_role")),
     )
     op.create_table(
         "user_locations",
@@ -43,8 +43,8 @@ def upgrade() -> None:
         sa.Column("created_at", Time, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_user_locations"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_user_locations_user_id_users", ondelete="CASCADE"),
-        sa.CheckConstraint("latitude BETWEEN -90 AND 90", name="ck_user_locations_latitude"),
-        sa.CheckConstraint("longitude BETWEEN -180 AND 180", name="ck_user_locations_longitude"),
+        sa.CheckConstraint("latitude BETWEEN -90 AND 90", name=op.f("ck_user_locations_latitude")),
+        sa.CheckConstraint("longitude BETWEEN -180 AND 180", name=op.f("ck_user_locations_longitude")),
     )
     op.create_index("ix_user_locations_recorded_at", "user_locations", ["recorded_at"])
     op.create_index("ix_user_locations_user_id_recorded_at_id", "user_locations", ["user_id", "recorded_at", "id"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -24,7 +26,7 @@ def test_a_new_user_registers_signs_in_and_reads_the_profile(client: FlaskClient
 
     assert registered.status_code == 201
     assert registered.get_json().keys() == {"id", "email", "role", "display_name", "created_at"}
-    assert signed_in.get_json().keys() == {"access_token", "token_type", "expires_in"}
+    assert signed_in.get_json().keys() == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert signed_in.get_json()["token_type"] == "Bearer"
     assert profile.get_json() == registered.get_json()
     assert profile.get_json()["email"] == "ann@example.org"
@@ -87,11 +89,13 @@ def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_registering_and_signing_in_are_in_the_audit_log(client: FlaskClient, session: Session) -> None:
+def test_registering_and_signing_in_are_in_the_audit_log(
+    client: FlaskClient, audited: Callable[[], Sequence[AuditLog]]
+) -> None:
     client.post(REGISTER, json={"email": "ann@example.org", "password": PASSWORD})
     client.post(LOGIN, json={"email": "ann@example.org", "password": PASSWORD}, headers={"X-Request-ID": "from-a-test"})
 
-    entries = session.scalars(sa.select(AuditLog).order_by(AuditLog.id)).all()
+    entries = audited()
 
     assert [entry.action for entry in entries] == ["user.registered", "user.signed_in"]
     assert entries[1].request_id == "from-a-test"
@@ -106,3 +110,29 @@ def test_the_profile_of_an_account_that_is_gone_cannot_be_read(
     session.commit()
 
     assert client.get(ME, headers=headers).status_code == 401
+
+
+@pytest.mark.req("A2")
+def test_a_profile_is_changed_where_something_is_given(app: Flask, client: FlaskClient, user: User) -> None:
+    headers = bearer(app, user)
+
+    named = client.patch(ME, headers=headers, json={"display_name": "Ann"})
+    unchanged = client.patch(ME, headers=headers, json={})
+    cleared = client.patch(ME, headers=headers, json={"display_name": None})
+
+    assert [answer.get_json()["display_name"] for answer in (named, unchanged, cleared)] == ["Ann", "Ann", None]
+    assert client.get(ME, headers=headers).get_json() == cleared.get_json()
+
+
+@pytest.mark.parametrize("field", ["id", "role", "email", "password_hash", "created_at"])
+@pytest.mark.req("A2")
+def test_nothing_else_of_a_profile_can_be_changed(
+    app: Flask, client: FlaskClient, session: Session, user: User, field: str
+) -> None:
+    before = getattr(user, field)
+
+    answer = client.patch(ME, headers=bearer(app, user), json={field: "admin"})
+
+    session.expire_all()
+    assert answer.get_json()["errors"] == {field: ["Unknown field."]}
+    assert getattr(user, field) == before

@@ -29,7 +29,7 @@ def signing() -> Flask:
 
 def claims(**changes: Any) -> dict[str, Any]:
     name = "service-under-test"
-    good = {"iss": name, "aud": name, "sub": "7", "role": "user", "exp": int(time.time()) + 60}
+    good = {"iss": name, "aud": name, "sub": "7", "role": "user", "sid": 3, "exp": int(time.time()) + 60}
     return {key: value for key, value in {**good, **changes}.items() if value is not None}
 
 
@@ -39,17 +39,18 @@ def part(value: object) -> str:
 
 def test_an_issued_token_speaks_for_its_caller(signing: Flask) -> None:
     with signing.app_context():
-        token, seconds = tokens.issue(Caller(7, "admin"))
+        token, seconds = tokens.issue(Caller(7, "admin", 3))
 
-        assert tokens.verify(token) == Caller(7, "admin")
-        assert seconds == 3600
+        assert tokens.verify(token) == Caller(7, "admin", 3)
+        assert seconds == 900
 
 
 def test_a_token_with_good_claims_is_accepted_so_that_the_refusals_mean_something(signing: Flask) -> None:
     with signing.app_context():
         kid = tokens._signer().keys.keys[0].kid
+        token = jwt.encode({"alg": "HS256", "typ": "at+jwt", "kid": kid}, claims(), OURS)
 
-        assert tokens.verify(jwt.encode({"alg": "HS256", "kid": kid}, claims(), OURS)) == Caller(7, "user")
+        assert tokens.verify(token) == Caller(7, "user", 3)
 
 
 BAD = {
@@ -67,6 +68,8 @@ BAD_CLAIMS = {
     "another audience": claims(aud="somebody"),
     "no subject": claims(sub=None),
     "a subject that is no id": claims(sub="admin"),
+    "no session": claims(sid=None),
+    "a session that is no id": claims(sid="3"),
 }
 
 
@@ -80,17 +83,26 @@ def test_a_bad_token_is_refused(signing: Flask, token: str) -> None:
 def test_a_token_of_ours_with_bad_claims_is_refused(signing: Flask, content: dict[str, Any]) -> None:
     with signing.app_context():
         kid = tokens._signer().keys.keys[0].kid
-        token = jwt.encode({"alg": "HS256", "kid": kid}, content, OURS)
+        token = jwt.encode({"alg": "HS256", "typ": "at+jwt", "kid": kid}, content, OURS)
 
         with pytest.raises(TokenError):
             tokens.verify(token)
+
+
+@pytest.mark.parametrize("kind", ["JWT", "refresh+jwt", "reset+jwt", None])
+def test_a_token_of_another_kind_is_refused(signing: Flask, kind: str | None) -> None:
+    with signing.app_context():
+        header = {"alg": "HS256", "kid": tokens._signer().keys.keys[0].kid, **({"typ": kind} if kind else {})}
+
+        with pytest.raises(TokenError):
+            tokens.verify(jwt.encode(header, claims(), OURS))
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
 def test_another_algorithm_is_refused(signing: Flask, algorithm: str) -> None:
     with signing.app_context():
         kid = tokens._signer().keys.keys[0].kid
-        token = jwt.encode({"alg": algorithm, "kid": kid}, claims(), OURS, algorithms=[algorithm])
+        token = jwt.encode({"alg": algorithm, "typ": "at+jwt", "kid": kid}, claims(), OURS, algorithms=[algorithm])
 
         with pytest.raises(TokenError):
             tokens.verify(token)
@@ -98,12 +110,12 @@ def test_another_algorithm_is_refused(signing: Flask, algorithm: str) -> None:
 
 def test_a_rotation_of_the_key_signs_no_one_out(signing: Flask) -> None:
     with signing.app_context():
-        old, _ = tokens.issue(Caller(7, "user"))
+        old, _ = tokens.issue(Caller(7, "user", 3))
     new_key = secrets.token_urlsafe(48)
     rotated = create_app(basic_environment(JWT_SECRET_KEY=new_key, JWT_SECRET_KEY_FALLBACKS=SECRETS["JWT_SECRET_KEY"]))
 
     with rotated.app_context():
-        assert tokens.verify(old) == Caller(7, "user")
-        new, _ = tokens.issue(Caller(7, "user"))
+        assert tokens.verify(old) == Caller(7, "user", 3)
+        new, _ = tokens.issue(Caller(7, "user", 3))
     with signing.app_context(), pytest.raises(TokenError):
         tokens.verify(new)

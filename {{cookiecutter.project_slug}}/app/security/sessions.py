@@ -1,0 +1,61 @@
+"""Sessions that have ended before the access tokens that were issued in them run out.
+
+The database knows every session (`accounts`); Redis knows those that ended in the last minutes, so that each replica
+refuses their tokens after one short question. While Redis is away, or where there is none, the database is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from flask import Flask, current_app
+from redis import RedisError
+
+from app.redis_client import redis_of, rest_of
+from app.settings import settings_of
+
+logger = logging.getLogger(__name__)
+
+Lives = Callable[[int], bool]
+
+
+def register_truth(app: Flask, lives: Lives) -> None:
+    """Name whoever knows for certain whether a session lives."""
+    app.extensions["session_lives"] = lives
+
+
+def end(session_ids: Iterable[int]) -> None:
+    """Have every replica refuse the access tokens of these sessions; the database has been told already.
+
+    When Redis does not answer, that is logged: the database is asked meanwhile, and the job that tells Redis of recent
+    endings again and again makes up for it.
+    """
+    redis = redis_of(current_app)
+    if redis is None:
+        return
+    try:
+        with redis.pipeline(transaction=False) as pipeline:
+            for session_id in session_ids:
+                pipeline.set(_key(session_id), 1, ex=settings_of(current_app).ACCESS_TOKEN_SECONDS + 60)
+            pipeline.execute()
+    except RedisError as error:
+        rest_of(current_app).begin()
+        logger.warning("Redis was not told that sessions ended: %s", error)
+
+
+def has_ended(session_id: int) -> bool:
+    """Whether the tokens of this session are good no more."""
+    redis, rest = redis_of(current_app), rest_of(current_app)
+    if redis is not None and rest.is_over():
+        try:
+            return bool(redis.exists(_key(session_id)))
+        except RedisError as error:
+            rest.begin()
+            logger.warning("Redis does not answer; the database is asked for ended sessions: %s", error)
+    lives: Lives = current_app.extensions["session_lives"]
+    return not lives(session_id)
+
+
+def _key(session_id: int) -> str:
+    return f"{settings_of(current_app).SERVICE_NAME}:ended:{session_id}"
