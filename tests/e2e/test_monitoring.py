@@ -16,7 +16,9 @@ from e2e.stack import Stack
 
 WATCHERS = ("prometheus", "alertmanager")
 SCRAPED_SECONDS = 60
-ASK = "import sys, urllib.request as r; print(r.urlopen('http://prometheus:9090/api/v1/' + sys.argv[1]).read().decode())"
+ASK = (
+    "import sys, urllib.request as r; print(r.urlopen('http://prometheus:9090/api/v1/' + sys.argv[1]).read().decode())"
+)
 
 
 @pytest.fixture(scope="module")

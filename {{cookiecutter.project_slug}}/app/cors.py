@@ -7,7 +7,11 @@ from flask_cors import CORS
 
 from app.settings import settings_of
 
-EXPOSED = ("X-Request-ID", "Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+ALLOWED = ("Authorization", "Content-Type", "X-API-Key", "X-Export-Passphrase", "X-Request-ID")
+EXPOSED = (
+    *("X-Request-ID", "Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    *("Content-Disposition", "ETag", "Deprecation", "Sunset", "Link"),
+)
 PREFLIGHT_SECONDS = 600
 
 
@@ -20,7 +24,7 @@ def init_app(app: Flask) -> None:
         app,
         resources={"/api/*": {"origins": list(origins)}},
         supports_credentials=False,
-        allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+        allow_headers=list(ALLOWED),
         expose_headers=list(EXPOSED),
         max_age=PREFLIGHT_SECONDS,
     )

@@ -19,7 +19,8 @@ TABLES = ("data_files", "test_history")
 def init_app(app: Flask) -> None:
     """Serve the routes, look after tests that stall, and answer for what is kept of users."""
     api.register(app, blueprint)
-    register_schedule(app, "data_files.resend_stalled", settings_of(app).TEST_RUN_STALE_SECONDS / 2)
+    patience = settings_of(app).TEST_RUN_STALE_SECONDS
+    register_schedule(app, "data_files.resend_stalled", min(tasks.SWEEP_SECONDS, patience / 2))
     register_schedule(app, "data_files.drop_orphans", tasks.DAY_SECONDS)
     personal_data.register(app, "data_files", Holding(TABLES, service.tell, forget))
     statistics.register(app, "data_files", service.count)

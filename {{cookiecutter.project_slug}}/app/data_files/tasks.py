@@ -17,6 +17,7 @@ from app.storage import StorageUnavailable, storage_of
 
 logger = logging.getLogger(__name__)
 
+SWEEP_SECONDS = 30.0
 DAY_SECONDS = 86_400.0
 SIGNS = 4  # so often within the time after which a run without one is given to another worker
 

@@ -75,8 +75,7 @@ def _direction(fact: str, was: Any, is_: Any) -> tuple[bool, bool]:
     if fact in ("required", "closed"):
         return bool(is_), bool(was) and fact == "required"
     if fact == "security":
-        kept = was and all(any(now <= before for now in is_) for before in was)
-        return False, bool(is_) and not kept
+        return False, bool(is_) and not (was and all(any(now <= before for now in is_) for before in was))
     return False, fact not in ("deprecated", "is input")  # an operation's name, alternatives
 
 
@@ -125,11 +124,8 @@ def _of_schema(
 ) -> Iterator[tuple[Where, Node]]:
     if (name := reference.get("$ref", "")) in above:
         return  # a schema that leads back to itself
-    schema, above, is_input = (
-        _resolved(document, reference),
-        (*above, name) if name else above,
-        facts.get("is input", False),
-    )
+    schema, is_input = _resolved(document, reference), facts.get("is input", False)
+    above = (*above, name) if name else above
     said = {word: schema[word] for word in LOWER + UPPER + EXACT if word in schema}
     kinds = frozenset([schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ()))
     said |= {"type": kinds | {"integer"} if "number" in kinds else kinds} if kinds else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from app.data_files.models import DataFile, TestRun
 from app.data_files.report import refusal
 from app.data_files.tasks import resend_stalled, run_test
 from app.database import now
+from app.settings import settings_of
 from app.storage import Storage, StorageUnavailable
 from tests.data_files.factory import make_file, make_run, unreachable_storage
 
@@ -176,6 +178,19 @@ def test_signs_are_given_while_a_file_is_read(app: Flask, session: Session, user
     runs.run(app.extensions["storage"], claim, sign)
 
     assert signs > 100
+
+
+def test_the_task_gives_signs_while_it_works(
+    app: Flask, session: Session, file: DataFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(session, file)
+    monkeypatch.setitem(app.extensions, "settings", replace(settings_of(app), TEST_RUN_STALE_SECONDS=0))
+
+    execute(app, run)
+
+    done = again(session, run)
+    assert done.started_at is not None
+    assert done.started_at < done.seen_at
 
 
 def test_what_gives_no_sign_is_sent_again_and_nothing_else(app: Flask, session: Session, file: DataFile) -> None:

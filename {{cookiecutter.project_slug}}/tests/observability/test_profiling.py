@@ -14,6 +14,7 @@ from redis import Redis
 from app import create_app
 from app.observability import profiling
 from app.observability.profiling import FOLDER, KEPT, Order, OrderBook, carry_out, leave_orders, prune, report_key
+from app.redis_client import rest_of
 from app.storage import Storage, storage_of
 from tests.data_files.factory import folder_storage
 from tests.environments import basic_environment
@@ -84,6 +85,7 @@ def test_a_redis_that_is_away_costs_one_request_a_refusal_and_breaks_none(tmp_pa
 
     assert statuses == {200}
     assert time.monotonic() - started < 1
+    assert not rest_of(app).is_over()
 
 
 @pytest.mark.req("O7")

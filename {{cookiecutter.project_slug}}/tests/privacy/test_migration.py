@@ -13,13 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from tests.environments import basic_environment
 from tests.test_migrations import flask
 
+EMPTY = "'{}'"
 TIME = "'2026-01-02 03:04:05'"
 BEFORE = f"""
 INSERT INTO users (id, email, password_hash, role, display_name, created_at, updated_at)
   VALUES (1, 'ann@example.org', '-', 'user', 'Ann', {TIME}, {TIME});
 INSERT INTO user_locations (id, user_id, latitude, longitude, recorded_at, created_at)
   VALUES (1, 1, 52.5, 13.4, {TIME}, {TIME});
-INSERT INTO audit_logs (id, created_at, actor_id, action, details) VALUES (1, {TIME}, 1, 'user.registered', '{{}}')
+INSERT INTO audit_logs (id, created_at, actor_id, action, details) VALUES (1, {TIME}, 1, 'user.registered', {EMPTY})
 """
 LONG = "enc:12345678:gAAAAA" + 200 * "x"
 

@@ -15,8 +15,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from tests.accounts.factory import PASSWORD
 from tests.environments import ROOT, SECRETS, basic_environment
 from tests.running.conftest import GUNICORN, StartWeb
-from tests.servers.receiver import Received, receiving
 from tests.servers import RedisServer, RunningService, wait_until
+from tests.servers.receiver import Received, receiving
 
 pytestmark = pytest.mark.running
 
