@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -54,7 +55,19 @@ def _unfit(settings: Settings) -> list[str]:
         problems.append("MAIL_USERNAME is set and MAIL_PASSWORD is not: set both or neither.")
     if settings.S3_ACCESS_KEY_ID and not settings.S3_SECRET_ACCESS_KEY:
         problems.append("S3_ACCESS_KEY_ID is set and S3_SECRET_ACCESS_KEY is not: set both or neither.")
+    if fault := _no_place(settings.STORAGE_URL or ""):
+        problems.append(f"STORAGE_URL {fault}")
     return problems + list(_ends_before_it_begins(settings))
+
+
+def _no_place(url: str) -> str:
+    """What is wrong with the address of the storage, as the rest of a sentence; empty when nothing is."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
+        return "names no folder. It looks like file:///var/lib/uploads, with three slashes."
+    if parts.scheme == "s3" and not parts.netloc:
+        return "names no bucket. It looks like s3://bucket/prefix."
+    return ""
 
 
 def _ends_before_it_begins(settings: Settings) -> Iterator[str]:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.running
 ANN = {"email": "ann@example.org", "password": PASSWORD}
 WORKER = ["worker", "--loglevel", "INFO", "--concurrency", "1"]
 FILES, TESTS = "/api/v1/data-files", "/api/v1/tests"
-POLLED = {"RATELIMIT_READ": "100000/hour", "TEST_RUN_STALE_SECONDS": "2"}
+POLLED = {"RATELIMIT_READ": "100000/hour", "TEST_RUN_STALE_SECONDS": "3"}
 LARGE = b"id,note\n" + b"1,%s\n" % (b"x" * 600) * 20_000  # more than two parts of an upload to S3
 
 StartWorker = Callable[..., RunningService]
@@ -64,7 +64,7 @@ def begin_test(web: Web, headers: Headers, file: requests.Response) -> str:
     return begun.headers["Location"]
 
 
-def ended(web: Web, headers: Headers, test: str, timeout: float = 40) -> dict[str, Any]:
+def ended(web: Web, headers: Headers, test: str, timeout: float = 90) -> dict[str, Any]:
     """A test, once it has passed or failed."""
     found: dict[str, Any] = {}
 
@@ -172,7 +172,8 @@ def test_a_worker_that_is_killed_half_way_is_followed_by_another_and_there_is_on
     done = ended(web, headers, test)
 
     assert (left["status"], left["attempts"], left["report"]) == ("running", 1, None)
-    assert (done["status"], done["attempts"], done["report"]["rows"]) == ("passed", 2, ROWS)
+    assert (done["status"], done["report"]["rows"]) == ("passed", ROWS)
+    assert done["attempts"] >= 2  # more, where the machine is so busy that a living worker seems dead
     assert [item["id"] for item in web.get(TESTS, headers=headers).json()["items"]] == [done["id"]]
 
 
@@ -193,7 +194,8 @@ def test_a_worker_that_was_frozen_comes_too_late_to_change_the_result(
     frozen._child.resume()
     frozen.wait_until_printed("was given to another worker", 30)
 
-    assert (done["status"], done["attempts"]) == ("passed", 2)
+    assert done["status"] == "passed"
+    assert done["attempts"] >= 2
     assert web.get(test, headers=headers).json() == done
 
 

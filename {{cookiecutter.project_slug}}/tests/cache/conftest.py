@@ -1,0 +1,49 @@
+"""Caches to test with, and what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from flask import Flask
+from redis import Redis
+
+from app import create_app
+from app.cache import BYPASS, HIT, MISS, REQUESTS, Cache
+from tests.environments import basic_environment
+from tests.servers import RedisServer
+
+numbers = count(1)  # so that no two caches of a test run have the same name
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(redis_server.url) as client:
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def cached_app(redis: Redis, redis_server: RedisServer) -> Flask:
+    return create_app(basic_environment(REDIS_URL=redis_server.url, CACHE_DEFAULT_TTL="7"))
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache(f"test{next(numbers)}")
+
+
+def asked(cache: Cache) -> dict[str, int]:
+    """How often a cache was asked, by result."""
+    return {result: int(REQUESTS.labels(cache._name, result)._value.get()) for result in (HIT, MISS, BYPASS)}
+
+
+def get(app: Flask, cache: Cache, key: object, make: Callable[[], object]) -> object:
+    with app.app_context():
+        return cache.get_or_make(key, make)
+
+
+def in_redis(redis: Redis, cache: Cache, kind: str = "value") -> list[bytes]:
+    found: list[bytes] = redis.keys(f"service-under-test:cache:{cache._name}:{kind}*")  # type: ignore[assignment] # not awaited
+    return found
