@@ -38,8 +38,8 @@ def test_what_operators_see_is_closed_outside(stack: Stack, api: Client, path: s
 
 
 @pytest.mark.req("S11", "R3")
-def test_a_body_over_50_mb_is_refused_by_the_proxy_and_one_over_1_mb_by_the_service(api: Client) -> None:
-    assert_problem(api.announce("/api/v1/auth/login", 52_428_801), 413)
+def test_a_body_over_51_mb_is_refused_by_the_proxy_and_one_over_1_mb_by_the_service(api: Client) -> None:
+    assert_problem(api.announce("/api/v1/auth/login", 53_477_377), 413)
     assert_problem(api.post("/api/v1/auth/login", {"email": "x" * 1_100_000}), 413)
 
 
