@@ -80,9 +80,10 @@ def _begin() -> None:
         return
     rule = request.url_rule.rule if request.url_rule else ""
     tracer: trace.Tracer = current_app.extensions["tracer"]
-    g.span = span = tracer.start_span(f"{request.method} {rule}".rstrip(), _caller(), trace.SpanKind.SERVER)
+    span = tracer.start_span(f"{request.method} {rule}".rstrip(), _caller(), trace.SpanKind.SERVER)
     inside = trace.set_span_in_context(span)
     if span.is_recording():
+        g.span = span
         span.set_attributes(_attributes(rule))
     else:
         inside = context.set_value(SUPPRESSED, True, inside)
@@ -94,7 +95,7 @@ def _caller() -> context.Context | None:
 
     Strangers may not: their headers could have every request sampled, and put it into traces of others.
     """
-    if "traceparent" not in request.headers:
+    if "HTTP_TRACEPARENT" not in request.environ:
         return None
     if settings_of(current_app).OTEL_TRUST_CALLERS or is_neighbour():
         return _w3c.extract(request.headers)
@@ -111,11 +112,10 @@ def _attributes(rule: str) -> dict[str, str]:
 
 
 def _note(response: Response) -> Response:
-    span: trace.Span | None = g.get("span")
-    if span is not None and span.is_recording():
-        span.set_attribute("http.response.status_code", response.status_code)
+    if "span" in g:
+        g.span.set_attribute("http.response.status_code", response.status_code)
         if response.status_code >= SERVER_ERROR:
-            span.set_status(trace.StatusCode.ERROR)
+            g.span.set_status(trace.StatusCode.ERROR)
     return response
 
 

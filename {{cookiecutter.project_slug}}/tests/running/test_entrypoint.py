@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from tests.environments import ROOT, production_environment
 from tests.servers import PostgresServer, RedisServer, RunningService, free_port, wait_until
@@ -35,6 +36,12 @@ def downgrade() -> None:
 
 def start(role: str, environment: dict[str, str], folder: Path = ROOT) -> RunningService:
     return RunningService(["./entrypoint.sh", role], environment, folder=folder)
+
+
+def newest_revision() -> str:
+    found = ScriptDirectory(str(ROOT / "migrations")).get_current_head()
+    assert found
+    return found
 
 
 def listens(port: int) -> bool:
@@ -118,7 +125,7 @@ def test_a_migration_that_fails_stops_the_start_and_leaves_nothing(
 ) -> None:
     copy = tmp_path / "service"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("tests", ".venv", ".git", "instance", ".*_cache"))
-    (copy / "migrations" / "versions" / "broken.py").write_text(BROKEN.format(parent="0001"))
+    (copy / "migrations" / "versions" / "broken.py").write_text(BROKEN.format(parent=newest_revision()))
     port = free_port()
     environment = production_environment(migrated_database, redis_server.url, PORT=str(port))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,13 +15,12 @@ from celery import Celery
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
+from tests.conftest import MIGRATED
 from tests.environments import OPERATOR, ROOT, basic_environment, production_environment
 from tests.running.conftest import Web
-from tests.servers import RedisServer, RunningService, free_port, wait_until
+from tests.servers import PostgresServer, RedisServer, RunningService, free_port, start_redis, wait_until
 
 pytestmark = pytest.mark.running
-
-StartPlanted = Callable[..., "Worker"]
 
 
 class Worker:
@@ -42,26 +42,48 @@ class Worker:
         return self.total("celery_tasks_total", task=task, state=state)
 
 
-@pytest.fixture
-def celery(redis: RedisServer) -> Iterator[Celery]:
-    """Sends tasks."""
-    app = create_app(basic_environment(DATABASE_URL="sqlite://", REDIS_URL=redis.url))
+@contextmanager
+def sending(redis_url: str) -> Iterator[Celery]:
+    """Somebody who sends tasks."""
+    app = create_app(basic_environment(DATABASE_URL="sqlite://", REDIS_URL=redis_url))
     yield app.extensions["celery"]
     app.extensions["celery"].close()
 
 
-@pytest.fixture
-def worker(migrated_database: str, redis: RedisServer, tmp_path: Path) -> Iterator[Worker]:
+@contextmanager
+def working(database_url: str, redis_url: str, folder: Path) -> Iterator[Worker]:
     """A worker of three processes, each of which is replaced after twenty tasks."""
-    port, folder = free_port(), tmp_path / "metrics"
-    folder.mkdir()
+    port = free_port()
     settings = {"WORKER_METRICS_PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(folder)}
-    environment = production_environment(migrated_database, redis.url, **settings)
+    environment = production_environment(database_url, redis_url, **settings)
     options = ["--concurrency", "3", "--max-tasks-per-child", "20", "--loglevel", "INFO"]
     command = ["celery", "--app", "tests.running.planted:celery", "worker", *options]
     with RunningService(command, environment, folder=ROOT) as process:
         process.wait_until_listening(port, 60)
         yield Worker(process, port, folder)
+
+
+@pytest.fixture
+def celery(redis: RedisServer) -> Iterator[Celery]:
+    with sending(redis.url) as sender:
+        yield sender
+
+
+@pytest.fixture
+def worker(migrated_database: str, redis: RedisServer, tmp_path: Path) -> Iterator[Worker]:
+    """A worker to kill and to stop."""
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    with working(migrated_database, redis.url, folder) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def shared(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Worker, Celery]]:
+    """A worker that goes on, with a queue of its own, and who sends it tasks."""
+    database, folder = postgres.create_database("of_a_worker", template=MIGRATED), tmp_path_factory.mktemp("metrics")
+    with start_redis() as redis, sending(redis.url) as sender, working(database, redis.url, folder) as worker:
+        yield worker, sender
 
 
 @pytest.mark.req("O2")
@@ -108,7 +130,8 @@ def test_a_task_that_is_killed_from_outside_is_counted_as_lost_and_then_as_done(
 
 
 @pytest.mark.req("O2")
-def test_a_task_waits_from_the_time_it_is_due(worker: Worker, celery: Celery) -> None:
+def test_a_task_waits_from_the_time_it_is_due(shared: tuple[Worker, Celery]) -> None:
+    worker, celery = shared
     celery.send_task("planted.try_twice")  # whose second try is due a second after the first
 
     assert wait_until(lambda: worker.count("planted.try_twice", "success") == 1, 30)
@@ -117,7 +140,8 @@ def test_a_task_waits_from_the_time_it_is_due(worker: Worker, celery: Celery) ->
 
 
 @pytest.mark.req("O2")
-def test_a_time_limit_counts_as_a_failure(worker: Worker, celery: Celery) -> None:
+def test_a_time_limit_counts_as_a_failure(shared: tuple[Worker, Celery]) -> None:
+    worker, celery = shared
     celery.send_task("planted.overrun")
 
     assert wait_until(lambda: worker.count("planted.overrun", "failure") == 1, 30), worker.process.output()
@@ -126,14 +150,17 @@ def test_a_time_limit_counts_as_a_failure(worker: Worker, celery: Celery) -> Non
 
 
 @pytest.mark.req("O2")
-def test_a_task_that_came_too_late_is_counted(worker: Worker, celery: Celery) -> None:
+def test_a_task_that_came_too_late_is_counted(shared: tuple[Worker, Celery]) -> None:
+    worker, celery = shared
     celery.send_task("planted.work", expires=datetime.now(UTC) - timedelta(seconds=1))
 
     assert wait_until(lambda: worker.count("planted.work", "expired") == 1, 30)
 
 
 @pytest.mark.req("O2")
-def test_a_worker_shows_its_figures_to_operators_and_nothing_else_to_anybody(worker: Worker) -> None:
+def test_a_worker_shows_its_figures_to_operators_and_nothing_else_to_anybody(shared: tuple[Worker, Celery]) -> None:
+    worker, _ = shared
+
     assert worker.get().status_code == 200
     assert worker.get(headers={}).status_code == 401
     assert worker.get(headers={"Authorization": "Bearer wrong"}).status_code == 401
@@ -159,15 +186,17 @@ def test_the_entrypoint_has_a_worker_count_and_a_taken_port_does_not_stop_it(
 
     with RunningService(start, environment, folder=ROOT) as first:
         first.wait_until_listening(port, 60)
-        worker = Worker(first, port, tmp_path)
         with RunningService(start, environment, folder=ROOT) as second:
             second.wait_until_printed("metrics are not served on port", 60)
             for _ in range(20):
                 celery.send_task("heartbeat")
             assert wait_until(lambda: "task ends" in second.output(), 30)
+            assert second.stop() == 0
         celery.send_task("heartbeat")
-        assert wait_until(lambda: worker.count("heartbeat", "success") >= 1, 30)
-        assert len(list(tmp_path.glob("worker-metrics.*"))) >= 1
+        assert wait_until(lambda: Worker(first, port, tmp_path).count("heartbeat", "success") >= 1, 30)
+        assert first.stop() == 0
+
+    assert not list(tmp_path.glob("worker-metrics.*"))
 
 
 @pytest.mark.req("O2")

@@ -84,7 +84,7 @@ def test_the_folder_of_the_counts_is_cleaned_at_the_start_and_does_not_grow(
         assert wait_until(lambda: len(web.process.children()) == 2 and web.get("/health").status_code == 200, 10)
 
     assert not (tmp_path / "counter_999.db").exists()
-    assert max(sizes) <= 3 * 3  # three kinds of file for the master and each of two slots
+    assert max(sizes) <= 4 * 3  # four kinds of file for the master and each of two slots
     assert total(web, "http_requests_total", endpoint="/health") >= 160
 
 
