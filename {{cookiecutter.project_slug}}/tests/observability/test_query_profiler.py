@@ -190,11 +190,10 @@ def teach_to_sleep(app: Flask, seconds: float) -> None:
             engine, "checkout", lambda raw, *_: raw.create_function("planted_sleep", 0, lambda: time.sleep(seconds))
         )
         return
-    body = f"SELECT pg_sleep({seconds})::text"
+    postgresql = f"RETURNS text LANGUAGE sql VOLATILE AS 'SELECT pg_sleep({seconds})::text'"
+    body = postgresql if engine.dialect.name == "postgresql" else f"RETURNS int RETURN SLEEP({seconds})"
     with engine.begin() as connection:
-        connection.execute(
-            sa.text(f"CREATE OR REPLACE FUNCTION planted_sleep() RETURNS text LANGUAGE sql VOLATILE AS '{body}'")
-        )
+        connection.execute(sa.text(f"CREATE OR REPLACE FUNCTION planted_sleep() {body}"))
 
 
 @pytest.mark.req("O6")
