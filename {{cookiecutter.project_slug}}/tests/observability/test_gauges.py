@@ -43,8 +43,8 @@ def test_a_figure_that_cannot_be_had_is_left_out_and_the_scrape_stands(service: 
 
     assert answer.status_code == 200
     assert "\nknown 1.0\n" in answer.text
-    assert "broken" not in answer.text
-    assert "unknown" not in answer.text
+    assert "\n# HELP broken " not in answer.text
+    assert "\n# HELP unknown " not in answer.text
 
 
 @pytest.mark.req("O2")
