@@ -123,7 +123,7 @@ def test_no_container_may_gain_a_right_and_only_the_proxy_is_reached_from_other_
 @pytest.mark.req("R2")
 def test_limits_and_log_rotation_are_in_force(stack: Stack) -> None:
     log = '{{index .HostConfig.LogConfig.Config "max-file"}} x {{index .HostConfig.LogConfig.Config "max-size"}}'
-    facts = f"{{{{.HostConfig.NanoCpus}}}} {{{{.HostConfig.Memory}}}} {log}"
+    facts = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} " + log
     wanted = {
         "web": (2, 2048),
         "worker": (1, 1024),
