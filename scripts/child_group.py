@@ -45,6 +45,21 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold a request to stop back until the block is through: one that came in Popen would leave a child unknown."""
+    held: list[int] = []
+    signs = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {sign: signal.signal(sign, lambda number, _: held.append(number)) for sign in signs}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+    for number in held:
+        signal.raise_signal(number)
+
+
+@contextmanager
 def child_group(
     command: Sequence[str],
     output: IO[bytes],
@@ -53,16 +68,19 @@ def child_group(
     env: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` in a process group of its own, out of Ctrl-C's reach, and end the group on leaving the block."""
-    child = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    child: subprocess.Popen[bytes] | None = None
     try:
+        with signals_held():
+            child = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         yield child
     finally:
-        end_group(child)
+        if child is not None:
+            end_group(child)
