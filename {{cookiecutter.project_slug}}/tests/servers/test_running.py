@@ -16,7 +16,8 @@ servers = [start_redis(), start_postgres()]
 servers[-1].pause()
 families = [pid for server in servers for pid in keeper.family(server.pid)]
 print(json.dumps(dict(pids=families, folders=[str(server.folder) for server in servers])), flush=True)
-time.sleep(60)
+for _ in range(600):
+    time.sleep(0.1)  # a signal that comes just before a sleep is seen after it
 """
 
 
