@@ -29,13 +29,14 @@ from app import (
     storage,
     worker,
 )
+from app.framework import Service
 from app.observability import error_reports, logging, metrics, profiling, query_profiler, slo, task_metrics, tracing
 from app.security import access, tokens
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """Make the app from the environment (the process's own by default); raises `SettingsError` if that is no good."""
-    app = Flask(__name__, static_folder=None)
+    app = Service(__name__)
     settings = configuration.load(environ)
     app.extensions["settings"] = settings
     app.secret_key = settings.SECRET_KEY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from typing import Any
 
@@ -16,6 +17,8 @@ CONNECT_TIMEOUT_SECONDS = 5
 # How much longer than the server's own statement timeout a client waits: a server that is frozen cannot time out.
 CLIENT_GRACE_SECONDS = 2
 PAUSE_SECONDS = 2.0
+# For how long a connection that was used is trusted to be open, unless something has come on it.
+TRUST_SECONDS = 10.0
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -106,20 +109,38 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     bound: float | None = None  # seconds
     silence: Silence
+    heard: float = 0.0  # when it was last used, by the monotonic clock
+
+    def is_known_to_live(self) -> bool:
+        """Whether it was used a moment ago, and the server has neither closed it nor said anything since."""
+        if time.monotonic() - self.heard > TRUST_SECONDS:
+            return False
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return not poll.poll(0)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for the server, at most `bound` seconds."""
         try:
-            return super().wait(gen, interval=interval, timeout=timeout or self.bound)
+            result = super().wait(gen, interval=interval, timeout=timeout or self.bound)
         except psycopg.errors._WaitTimeout:  # noqa: SLF001 - what psycopg asks callers of wait() to convert
             self.silence.begin()
             self.pgconn.finish()  # an answer may still come, and must not be taken for that of the next statement
             raise psycopg.OperationalError(f"the database gave no answer within {self.bound:g} seconds") from None
+        self.heard = time.monotonic()
+        return result
 
 
 def bound_waiting(engine: sa.Engine, settings: Settings) -> None:
-    """Make statements on a PostgreSQL engine fail when the server is silent for longer than it may work on one."""
+    """Make statements on a PostgreSQL engine fail when the server is silent for longer than it may work on one.
+
+    The pool's ping before use is left out where the connection is known to live: a round trip for each request.
+    """
+    if engine.dialect.name != "postgresql":
+        return
     silence = Silence()
+    dialect = engine.dialect
+    ping = dialect.do_ping
 
     def connect(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> BoundedConnection:
         silence.refuse_or_let_one_try()
@@ -133,5 +154,8 @@ def bound_waiting(engine: sa.Engine, settings: Settings) -> None:
         connection.silence = silence
         return connection
 
-    if engine.dialect.name == "postgresql":
-        sa.event.listen(engine, "do_connect", connect)
+    def ping_if_in_doubt(connection: Any) -> bool:
+        return connection.is_known_to_live() or ping(connection)
+
+    sa.event.listen(engine, "do_connect", connect)
+    dialect.do_ping = ping_if_in_doubt  # type: ignore[assignment, method-assign] # there is no event for it

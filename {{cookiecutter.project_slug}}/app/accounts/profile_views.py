@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
+
+from sqlalchemy import Row
 
 from app.accounts import service
 from app.accounts.models import User
 from app.accounts.schemas import Profile, ProfileChange
 from app.api import Blueprint
-from app.database import db
+from app.database import db, one_statement
 from app.limits import limit
 from app.observability.slo.objectives import CHANGE, READ, objective
 from app.security.access import caller, signed_in, signed_in_or_key, unauthorized
+
+Account = TypeVar("Account")
 
 blueprint = Blueprint("users", __name__, description="One's own profile.")
 
@@ -21,9 +25,10 @@ blueprint = Blueprint("users", __name__, description="One's own profile.")
 @objective(READ)
 @signed_in_or_key("profile:read")
 @blueprint.response(200, Profile())
-def me() -> User:
+def me() -> Row[*tuple[Any, ...]]:
     """One's own profile."""
-    return _myself()
+    with one_statement() as connection:
+        return _there(service.profile(connection, caller().user_id))
 
 
 @blueprint.patch("/users/me")
@@ -34,11 +39,11 @@ def me() -> User:
 @blueprint.response(200, Profile())
 def change_me(changes: dict[str, Any]) -> User:
     """Change one's profile; what is left out stays."""
-    return service.change_profile(db.session(), _myself(), changes)
+    session = db.session()
+    return service.change_profile(session, _there(service.get(session, caller().user_id)), changes)
 
 
-def _myself() -> User:
-    user = service.get(db.session(), caller().user_id)
-    if user is None:
+def _there(account: Account | None) -> Account:
+    if account is None:
         raise unauthorized("This account is gone. Sign in with another.")
-    return user
+    return account

@@ -18,6 +18,10 @@ from app.database import now
 from app.personal_data import tell_rows
 from app.security.passwords import hash_password, needs_rehash, verify_password
 
+_users = User.__table__.c
+PROFILE = sa.select(_users.id, _users.email, _users.role, _users.display_name, _users.created_at).where(
+    _users.id == sa.bindparam("user_id")
+)
 KEEP_SESSIONS = timedelta(days=30)  # how long it can be looked up that there was one
 
 
@@ -99,6 +103,11 @@ def find(session: Session, email: str) -> User | None:
 def get(session: Session, user_id: int) -> User | None:
     """The user with this id."""
     return session.get(User, user_id)
+
+
+def profile(connection: sa.Connection, user_id: int) -> sa.Row[*tuple[Any, ...]] | None:
+    """What a user sees of the account."""
+    return connection.execute(PROFILE, {"user_id": user_id}).one_or_none()
 
 
 def change_profile(session: Session, user: User, changes: dict[str, Any]) -> User:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify
 
 from app.api import Blueprint
 from app.cache import Cache
-from app.database import db
+from app.database import db, one_statement
 from app.limits import limit
 from app.locations import service
-from app.locations.models import UserLocation
 from app.locations.schemas import Accepted, ActiveQuery, Batch, Location, LocationPage, Position
 from app.observability.slo.objectives import CREATE, LIST, objective
 from app.pagination import PageQuery, page
@@ -30,9 +30,10 @@ PAGE = LocationPage()
 @signed_in_or_key("locations:write")
 @blueprint.arguments(Position())
 @blueprint.response(201, Location())
-def save(position: dict[str, Any]) -> UserLocation:
+def save(position: dict[str, Any]) -> Mapping[str, Any]:
     """Save where the caller is."""
-    return service.save(db.session(), caller().user_id, position)
+    with one_statement() as connection:
+        return service.save(connection, caller().user_id, position)
 
 
 @blueprint.post("/locations/batch")
@@ -43,7 +44,8 @@ def save(position: dict[str, Any]) -> UserLocation:
 @blueprint.response(201, Accepted())
 def save_batch(batch: dict[str, Any]) -> dict[str, int]:
     """Save where the caller was, up to 1000 positions, all or none."""
-    return {"accepted": service.save_batch(db.session(), caller().user_id, batch["locations"])}
+    with one_statement() as connection:
+        return {"accepted": service.save_batch(connection, caller().user_id, batch["locations"])}
 
 
 @blueprint.get("/locations")
@@ -70,5 +72,6 @@ def active(query: dict[str, Any]) -> Response:
 
 
 def _active(query: dict[str, Any]) -> Any:
-    rows = service.active(db.session(), query["minutes"], query.get("bbox"), query["limit"], query.get("cursor"))
+    with one_statement() as connection:
+        rows = service.active(connection, query["minutes"], query.get("bbox"), query["limit"], query.get("cursor"))
     return PAGE.dump(page(rows, query["limit"], "recorded_at", "id"))

@@ -6,6 +6,7 @@ argument, an extra field or a traceback. Newlines are escaped by JSON, so nobody
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import re
@@ -28,7 +29,11 @@ logger = logging.getLogger("app.access")
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 HIDDEN = "***"
 
-SENSITIVE_NAMES = "password|passwd|passphrase|secret|token|api[_-]?key|authorization|cookie"
+SENSITIVE_WORDS = (
+    *("password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key"),
+    *("authorization", "cookie"),
+)
+SENSITIVE_NAMES = "|".join(SENSITIVE_WORDS)
 SENSITIVE = re.compile(f"(?i){SENSITIVE_NAMES}")
 PERSONAL = {"latitude", "longitude", "display_name"}
 ASSIGNED = re.compile(rf"(?i)((?:{SENSITIVE_NAMES})[a-z_-]*\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\s\"'\\,;&}}]+")
@@ -45,6 +50,8 @@ PATTERNS = [
     ("display_name", re.compile(r"(?i)(display_name\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\"'\\,;&}\n]+")),
     ("@", re.compile(r"()[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")),
 ]
+# Whatever is taken out has one of these in it, or is a secret of the settings.
+SIGNS = (*SENSITIVE_WORDS, *(sign for sign, pattern in PATTERNS if pattern is not ASSIGNED))
 # What JSON lets through, and terminals or readers of lines may take for a command or for the end of a line.
 UNPRINTABLE = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 
@@ -76,8 +83,9 @@ class Redactor:
     """Takes secrets and personal data out of what is about to leave the service."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted({re.escape(secret) for secret in secrets if len(secret) > 3}, key=len, reverse=True)  # noqa: PLR2004 - shorter ones would hide common words
-        self._known = re.compile("|".join(known)) if known else None
+        known = sorted({secret for secret in secrets if len(secret) > 3}, key=len, reverse=True)  # noqa: PLR2004 - shorter ones would hide common words
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        self._known_in_json = [json.dumps(secret, ensure_ascii=False)[1:-1] for secret in known]
         self._name = lru_cache(maxsize=1024)(self._text)  # there are few of them, again and again
 
     def __call__(self, value: Any) -> Any:
@@ -93,6 +101,15 @@ class Redactor:
                 return [self(item) for item in value]
             case _:
                 return self._text(str(value))
+
+    def suspects(self, line: str) -> bool:
+        """Whether there may be anything to take out of a line of JSON: in most there is not, which is quickly seen."""
+        lowered = line.lower()
+        return (
+            not line.isascii()  # in which letters may be written in more ways
+            or any(sign in lowered for sign in SIGNS)
+            or any(secret in line for secret in self._known_in_json)
+        )
 
     def _member(self, name: str, value: Any) -> Any:
         if name in PERSONAL or (isinstance(value, str) and is_sensitive(name)):
@@ -118,22 +135,39 @@ class Formatter(JsonFormatter):
             rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
             static_fields={"service": service},
             timestamp=True,
-            json_ensure_ascii=False,
         )
         self._redact = Redactor(secrets)
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Escape what JSON does not."""
-        line: str = super().format(record)
-        return line.translate(UNPRINTABLE)
+        self._encode = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Add the ids, and take out what must not be told."""
+        """Add the ids."""
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
             log_data |= {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
-        cleaned: dict[str, Any] = self._redact({**log_data, **(_context.get() or {})})
-        return cleaned
+        return {**log_data, **(_context.get() or {})}
+
+    def serialize_log_record(self, log_data: dict[str, Any]) -> str:
+        """Write the line without what must not be told, and escape what JSON does not."""
+        try:
+            line = self._encode(log_data)
+        except TypeError:  # a name that is no text
+            return self._encode(self._redact(log_data)).translate(UNPRINTABLE)
+        if self._redact.suspects(line):
+            line = self._encode(self._redact(log_data))
+        return line.translate(UNPRINTABLE)
+
+
+def _plain(value: object) -> Any:
+    """What JSON knows for what it does not."""
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return dict(value)
+        case set():
+            return list(value)
+        case _:
+            return str(value)
 
 
 def configuration(settings: Settings) -> dict[str, Any]:

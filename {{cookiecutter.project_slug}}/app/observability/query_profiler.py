@@ -10,7 +10,6 @@ import logging
 import sys
 import time
 from collections import Counter as Tally
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,6 +22,7 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy.orm import ORMExecuteState
 
 from app.database import db
+from app.observability.statements import Execute, wrap
 from app.settings import settings_of
 
 logger = logging.getLogger(__name__)
@@ -93,25 +93,19 @@ def init_app(app: Flask) -> None:
 
 
 def watch(engine: sa.Engine, slow: float) -> None:
-    """Take the time of every statement; those of `slow` seconds or more are logged, also if they fail.
+    """Take the time of every statement; those of `slow` seconds or more are logged, also if they fail."""
 
-    The dialect's events wrap nothing but the driver's work. Those of the engine cost twice as much, since every
-    connection is made to listen anew when it is taken.
-    """
-    for name in ("do_execute", "do_executemany", "do_execute_no_params"):
-        sa.event.listen(engine, name, _timed(getattr(engine.dialect, name), slow))
+    def timed(execute: Execute) -> Execute:
+        def run(cursor: object, statement: str, *rest: Any) -> None:
+            began = time.perf_counter()
+            try:
+                execute(cursor, statement, *rest)
+            finally:
+                _note(statement, rest[-1], time.perf_counter() - began, slow)
 
+        return run
 
-def _timed(execute: Callable[..., None], slow: float) -> Callable[..., bool]:
-    def run(cursor: object, statement: str, *rest: Any) -> bool:
-        began = time.perf_counter()
-        try:
-            execute(cursor, statement, *rest)
-        finally:
-            _note(statement, rest[-1], time.perf_counter() - began, slow)
-        return True  # so that it is not executed again
-
-    return run
+    wrap(engine, timed)
 
 
 def _note(statement: str, context: Any, seconds: float, slow: float) -> None:

@@ -89,15 +89,26 @@ def caller() -> tokens.Caller:
 
 
 def known_caller() -> tokens.Caller | None:
-    """Whoever makes this request, or None when nobody says so or the token is no good."""
+    """Whoever makes this request, or None when nobody says so, or the token is no good or its session has ended."""
     if "caller" not in g:
-        try:
-            g.caller = _identify(request.headers.get("X-API-Key") or _bearer())
-            bind(user_id=g.caller.user_id)
-        except tokens.TokenError as error:
-            g.caller, g.token_error = None, str(error)
+        g.caller = claim = claimed_caller()
+        if claim and claim.session_id is not None and sessions.has_ended(claim.session_id):
+            g.caller, g.token_error = None, "This session has ended. Sign in again."
+        elif claim:
+            bind(user_id=claim.user_id)
     found: tokens.Caller | None = g.caller
     return found
+
+
+def claimed_caller() -> tokens.Caller | None:
+    """Whoever makes this request, if the session of the token still lives; `known_caller` tells whether it does."""
+    if "claim" not in g:
+        try:
+            g.claim = _identify(request.headers.get("X-API-Key") or _bearer())
+        except tokens.TokenError as error:
+            g.claim, g.token_error = None, str(error)
+    claim: tokens.Caller | None = g.claim
+    return claim
 
 
 def _identify(credentials: str) -> tokens.Caller:
@@ -106,10 +117,7 @@ def _identify(credentials: str) -> tokens.Caller:
     if credentials.startswith(KEY_PREFIX):
         check: KeyCheck = current_app.extensions["key_check"]
         return check(credentials)
-    found = tokens.verify(credentials)
-    if found.session_id is None or sessions.has_ended(found.session_id):
-        raise tokens.TokenError("This session has ended. Sign in again.")
-    return found
+    return tokens.verify(credentials)
 
 
 def _bearer() -> str:

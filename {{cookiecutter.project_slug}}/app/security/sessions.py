@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from redis import RedisError
 
 from app.redis_client import redis_of, rest_of
@@ -37,25 +37,34 @@ def end(session_ids: Iterable[int]) -> None:
     try:
         with redis.pipeline(transaction=False) as pipeline:
             for session_id in session_ids:
-                pipeline.set(_key(session_id), 1, ex=settings_of(current_app).ACCESS_TOKEN_SECONDS + 60)
+                pipeline.set(ended_key(session_id), 1, ex=settings_of(current_app).ACCESS_TOKEN_SECONDS + 60)
             pipeline.execute()
     except RedisError as error:
         rest_of(current_app).begin()
         logger.warning("Redis was not told that sessions ended: %s", error)
 
 
+def ended_key(session_id: int) -> str:
+    """What is there in Redis once the session has ended."""
+    return f"{settings_of(current_app).SERVICE_NAME}:ended:{session_id}"
+
+
+def note(session_id: int, ended: bool) -> None:
+    """Keep for this request what Redis has told somebody who asked it more than that."""
+    g.session_told = (session_id, ended)
+
+
 def has_ended(session_id: int) -> bool:
     """Whether the tokens of this session are good no more."""
+    told, ended = g.get("session_told", (None, False))
+    if told == session_id:
+        return bool(ended)
     redis, rest = redis_of(current_app), rest_of(current_app)
     if redis is not None and rest.is_over():
         try:
-            return bool(redis.exists(_key(session_id)))
+            return bool(redis.exists(ended_key(session_id)))
         except RedisError as error:
             rest.begin()
             logger.warning("Redis does not answer; the database is asked for ended sessions: %s", error)
     lives: Lives = current_app.extensions["session_lives"]
     return not lives(session_id)
-
-
-def _key(session_id: int) -> str:
-    return f"{settings_of(current_app).SERVICE_NAME}:ended:{session_id}"
