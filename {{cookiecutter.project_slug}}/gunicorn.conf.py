@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -65,6 +66,8 @@ def pre_fork(server: Arbiter, worker: Worker) -> None:
     """Give the new process the first free slot."""
     taken = {sibling.slot for sibling in server.WORKERS.values()}
     worker.slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+    gc.collect()
+    gc.freeze()  # what is there stays: a collection that looked at it would copy every page of it into the new process
 
 
 def post_fork(_server: Arbiter, worker: Worker) -> None:

@@ -14,6 +14,7 @@ from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.errors import Problem
+from app.framework import asked
 
 BODIES = ("json", "form", "files")
 
@@ -94,8 +95,9 @@ def _requires_body() -> bool:
 
 def _refuse_undeclared_query() -> None:
     """A route of the API that declares no query takes none: a typing error must not pass as an empty filter."""
-    if not request.args or request.routing_exception is not None or not request.path.startswith("/api/"):
+    it = asked()
+    if not it.query_string or it.routing_exception is not None or not it.path.startswith("/api/"):
         return
-    view = current_app.view_functions[request.endpoint or ""]
-    if not any(declared["in"] == "query" for declared in inputs(view)):
-        raise Problem(422, "This address takes no query.", errors={name: ["Unknown field."] for name in request.args})
+    view = current_app.view_functions[it.endpoint or ""]
+    if it.args and not any(declared["in"] == "query" for declared in inputs(view)):
+        raise Problem(422, "This address takes no query.", errors={name: ["Unknown field."] for name in it.args})

@@ -36,14 +36,14 @@ class SecurityHeaders:
 
     def __init__(self, application: WSGIApplication, headers: dict[str, str]) -> None:
         self._application = application
-        self._headers = list(headers.items())
+        self._headers = [(name.lower(), (name, value)) for name, value in headers.items()]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, and add what its answer does not set itself."""
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Callable[[bytes], object]:
             given = {name.lower() for name, _ in headers}
-            return start_response(status, headers + [(n, v) for n, v in self._headers if n.lower() not in given], *rest)
+            return start_response(status, headers + [pair for name, pair in self._headers if name not in given], *rest)
 
         return self._application(environ, start)
 

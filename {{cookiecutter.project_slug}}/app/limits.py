@@ -25,6 +25,7 @@ from prometheus_client import Counter
 from redis import Redis, RedisError
 
 from app.errors import Problem
+from app.framework import asked
 from app.redis_client import Rest, redis_of, rest_of
 from app.security import sessions
 from app.security.access import claimed_caller, known_caller
@@ -203,9 +204,10 @@ def _parse(name: str, value: str) -> Limit:
 
 
 def _judge() -> None:
-    if request.routing_exception is not None or request.method == "OPTIONS":
+    it = asked()
+    if it.routing_exception is not None or it.method == "OPTIONS":
         return
-    setting = getattr(current_app.view_functions[request.endpoint or ""], "rate_limit", "RATELIMIT_DEFAULT")
+    setting = getattr(current_app.view_functions[it.endpoint or ""], "rate_limit", "RATELIMIT_DEFAULT")
     if setting is None:
         return
     limit: Limit = current_app.extensions["rate_limits"][setting]
@@ -247,8 +249,8 @@ def _network(address: str) -> str:
 
 
 def _tell(response: Response) -> Response:
-    if "rate_limit" in g:
-        limit, verdict = g.rate_limit
+    if judged := g.get("rate_limit"):
+        limit, verdict = judged
         response.headers["RateLimit-Limit"] = str(limit.count)
         response.headers["RateLimit-Remaining"] = str(verdict.remaining)
         response.headers["RateLimit-Reset"] = str(verdict.reset)

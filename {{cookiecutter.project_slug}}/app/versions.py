@@ -79,7 +79,8 @@ def _version() -> str | None:
 
 
 def _announce(response: Response) -> Response:
-    if deprecation := deprecations_of(current_app).get(_version() or ""):
+    deprecations = deprecations_of(current_app)
+    if deprecations and (deprecation := deprecations.get(_version() or "")):
         for name, value in deprecation.headers():
             response.headers.add(name, value)
         if _has(deprecation.successor):

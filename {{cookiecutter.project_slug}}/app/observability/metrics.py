@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import cache
 
-from flask import Blueprint, Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, current_app, g
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -24,6 +25,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from app.cache import hit_ratios
+from app.framework import asked
 from app.limits import unlimited
 from app.observability import slots
 from app.observability.gauges import ask_gauges
@@ -56,28 +58,34 @@ def init_app(app: Flask) -> None:
 
 def _labels() -> tuple[str, str]:
     """Method and route rule: few values, whatever callers make up."""
-    method = request.method if request.method in METHODS else "OTHER"
-    return method, request.url_rule.rule if request.url_rule else UNMATCHED
+    it = asked()
+    return it.method if it.method in METHODS else "OTHER", it.url_rule.rule if it.url_rule else UNMATCHED
 
 
 def _begin() -> None:
-    g.metrics_started = time.perf_counter()
-    g.metrics_labels = _labels()
-    IN_PROGRESS.labels(*g.metrics_labels).inc()
+    labels = _labels()
+    g.metrics = (labels, time.perf_counter())
+    IN_PROGRESS.labels(*labels).inc()
 
 
 def _end(response: Response) -> Response:
-    labels = (*g.metrics_labels, str(response.status_code))
-    seconds = time.perf_counter() - g.metrics_started
-    REQUESTS.labels(*labels).inc()
-    DURATION.labels(*labels).observe(seconds)
-    count_breaches(g.metrics_labels, response.status_code, seconds)
+    labels, began = g.metrics
+    seconds, status = time.perf_counter() - began, response.status_code
+    requests, duration = _counts(*labels, str(status))
+    requests.inc()
+    duration.observe(seconds)
+    count_breaches(labels, status, seconds)
     return response
 
 
+@cache  # there are few, and each is looked up with every request
+def _counts(*labels: str) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(*labels), DURATION.labels(*labels)
+
+
 def _leave(_error: BaseException | None) -> None:
-    if "metrics_labels" in g:
-        IN_PROGRESS.labels(*g.pop("metrics_labels")).dec()
+    if begun := g.pop("metrics", None):
+        IN_PROGRESS.labels(*begun[0]).dec()
 
 
 @blueprint.get("/metrics")

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, has_request_context, request
 from prometheus_client import Counter, Histogram
 from sqlalchemy.orm import ORMExecuteState
 
@@ -37,9 +37,9 @@ LAZILY = "lazily_loads"  # an execution option
 
 QUERIES = Histogram(
     "db_queries_per_request",
-    "Statements that a request sent to the database",
+    "Statements that a request sent to the database, if it sent any",
     ["method", "endpoint"],
-    buckets=(0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 100),
+    buckets=(1, 2, 3, 5, 8, 13, 21, 34, 55, 100),
 )
 SLOW = Counter("db_slow_queries_total", "Statements that took DB_SLOW_QUERY_SECONDS or longer")
 REPEATED = Counter(
@@ -86,7 +86,6 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         watch(db.engine, settings.DB_SLOW_QUERY_SECONDS)
     sa.event.listen(db.session, "do_orm_execute", _name_lazy_load)
-    app.before_request(_begin)
     app.teardown_request(_end)
     if settings.DB_PROFILING_HEADERS:
         app.after_request(_tell)
@@ -111,8 +110,8 @@ def watch(engine: sa.Engine, slow: float) -> None:
 def _note(statement: str, context: Any, seconds: float, slow: float) -> None:
     lazily = context.execution_options.get(LAZILY, "") if context else ""
     query = Query(statement, place(), lazily)
-    profile: Profile | None = g.get("query_profile") if g else None
-    if profile:
+    if has_request_context():
+        profile: Profile = g.setdefault("query_profile", Profile())
         profile.queries[query] += 1
         profile.seconds += seconds
     if seconds >= slow:
@@ -151,15 +150,10 @@ def _name_lazy_load(state: ORMExecuteState) -> None:
         state.update_execution_options(**{LAZILY: f"{owner.class_.__name__}.{attribute}"})
 
 
-def _begin() -> None:
-    g.query_profile = Profile()
-
-
 def _tell(response: Response) -> Response:
-    profile: Profile | None = g.get("query_profile")
-    if profile:
-        response.headers["X-DB-Query-Count"] = str(profile.queries.total())
-        response.headers["X-DB-Total-Time-Ms"] = f"{profile.seconds * 1000:.1f}"
+    profile: Profile = g.get("query_profile") or Profile()
+    response.headers["X-DB-Query-Count"] = str(profile.queries.total())
+    response.headers["X-DB-Total-Time-Ms"] = f"{profile.seconds * 1000:.1f}"
     return response
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, g, request
 
 from app.errors import Problem
+from app.framework import asked
 from app.neighbours import is_neighbour
 from app.observability.logging import bind
 from app.security import sessions, tokens
@@ -74,9 +75,10 @@ def register_key_check(app: Flask, check: KeyCheck) -> None:
 
 
 def _enforce() -> None:
-    if request.routing_exception is not None or request.method == "OPTIONS":
+    it = asked()
+    if it.routing_exception is not None or it.method == "OPTIONS":
         return  # nothing is there to be guarded: the answer is a 404, a 405, or the list of methods
-    rule = getattr(current_app.view_functions[request.endpoint or ""], "access", None)
+    rule = getattr(current_app.view_functions[it.endpoint or ""], "access", None)
     if rule is None:
         raise Problem(403, "This route does not say who may call it, so nobody may.")
     rule()

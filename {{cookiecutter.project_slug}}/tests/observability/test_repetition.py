@@ -126,7 +126,7 @@ class Walk:
         for part in (self.accounts, self.things, self.files, self.administration):
             part()
         after = self.queries()
-        return {route: after[route] - before.get(route, 0) for route in self.went}
+        return {route: after.get(route, 0) - before.get(route, 0) for route in self.went}
 
 
 @pytest.fixture
