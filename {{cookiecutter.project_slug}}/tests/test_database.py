@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy import exc
 from sqlalchemy.orm import Session
 
-from app import boot, create_app
+from app import boot, connections, create_app
 from app.accounts.models import User
 from app.configuration import load
 from app.connections import engine_options
-from app.database import db, now
+from app.database import db, now, one_statement
 from app.locations.models import UserLocation
 from app.settings import settings_of
 from tests.environments import basic_environment
@@ -106,6 +108,64 @@ def test_postgresql_knows_the_time_limits(migrated_database: str) -> None:
         db.engine.dispose()
 
     assert told == ["1500ms", "UTC", "service-under-test"]
+
+
+@pytest.fixture
+def served(migrated_database: str) -> Iterator[Flask]:
+    """An app with one connection to PostgreSQL."""
+    app = create_app(basic_environment(DATABASE_URL=migrated_database, DB_POOL_SIZE="1", DB_MAX_OVERFLOW="0"))
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def backend(connection: sa.Connection) -> int:
+    """Which process of the server answers."""
+    found: int = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+    return found
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("seconds", [0.0, 60.0], ids=["pinged", "looked at"])
+@pytest.mark.req("S5")
+def test_a_connection_that_the_server_has_closed_is_replaced_before_it_is_used(
+    migrated_database: str, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(connections, "TRUST_SECONDS", seconds)
+    with db.engine.connect() as connection:
+        first = backend(connection)
+    with psycopg.connect(migrated_database) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [first])
+
+    with db.engine.connect() as connection:
+        assert backend(connection) != first
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.req("S5")
+def test_a_connection_is_pinged_after_it_was_idle_and_not_between_two_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    with db.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        backend(connection)
+    assert driver is not None
+    assert driver.is_known_to_live()
+
+    monkeypatch.setattr(connections, "TRUST_SECONDS", 0.0)
+
+    assert not driver.is_known_to_live()
+
+
+@pytest.mark.usefixtures("served")
+def test_a_single_statement_is_a_transaction_of_its_own_and_sessions_go_on_as_before() -> None:
+    with one_statement() as connection:
+        driver = connection.connection.driver_connection
+        backend(connection)
+        assert driver is not None
+        assert driver.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+    db.session.execute(sa.text("SELECT 1"))
+    assert driver.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
 
 
 @pytest.mark.req("S5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,7 +13,7 @@ from redis import Redis
 
 from app import create_app
 from app.accounts.models import User
-from app.limits import FALLBACK, FallbackWindow, Limit, LocalWindow, SharedWindow, Window
+from app.limits import FALLBACK, FallbackWindow, Forbidden, Limit, LocalWindow, SharedWindow, Window
 from app.redis_client import Rest
 from tests.accounts.factory import bearer
 from tests.environments import basic_environment
@@ -65,6 +66,37 @@ def test_a_slot_is_free_again_when_its_time_has_passed_and_not_before(window: Wi
     time.sleep(0.5)  # the first is now older than the period, the second is not
     assert window.hit(two, "ann").allowed
     assert not window.hit(two, "ann").allowed
+
+
+@pytest.mark.req("A2", "A8")
+def test_nothing_is_counted_where_a_key_forbids_it(redis: Redis) -> None:
+    window = SharedWindow(redis, "test")
+    window.hit(FIVE, "ann", "test:ended:7")
+    redis.set("test:ended:7", 1)
+
+    with pytest.raises(Forbidden):
+        window.hit(FIVE, "ann", "test:ended:7")
+
+    assert window.hit(FIVE, "ann").remaining == 3
+
+
+@pytest.mark.req("A2", "A8")
+def test_the_limit_and_the_session_are_asked_for_together(
+    app: Flask, client: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, headers, sent = app.extensions["redis"], bearer(app, user), []
+    if server is None:
+        pytest.skip("needs a Redis of the app's, which TEST_DATABASE=postgresql brings")
+    send = server.execute_command
+
+    def note(*words: Any, **options: Any) -> Any:
+        sent.append(words[0])
+        return send(*words, **options)
+
+    monkeypatch.setattr(server, "execute_command", note)
+
+    assert client.get(ME, headers=headers).status_code == 200
+    assert sent == ["EVALSHA"]
 
 
 def test_a_limit_that_was_lowered_holds_at_once(window: Window) -> None:

@@ -65,7 +65,7 @@ def _labels() -> tuple[str, str]:
 def _begin() -> None:
     labels = _labels()
     g.metrics = (labels, time.perf_counter())
-    IN_PROGRESS.labels(*labels).inc()
+    _in_progress(*labels).inc()
 
 
 def _end(response: Response) -> Response:
@@ -79,13 +79,18 @@ def _end(response: Response) -> Response:
 
 
 @cache  # there are few, and each is looked up with every request
+def _in_progress(*labels: str) -> Gauge:
+    return IN_PROGRESS.labels(*labels)
+
+
+@cache
 def _counts(*labels: str) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(*labels), DURATION.labels(*labels)
 
 
 def _leave(_error: BaseException | None) -> None:
     if begun := g.pop("metrics", None):
-        IN_PROGRESS.labels(*begun[0]).dec()
+        _in_progress(*begun[0]).dec()
 
 
 @blueprint.get("/metrics")

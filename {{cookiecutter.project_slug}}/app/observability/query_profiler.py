@@ -9,7 +9,6 @@ import inspect
 import logging
 import sys
 import time
-from collections import Counter as Tally
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy.orm import ORMExecuteState
 
 from app.database import db
+from app.framework import asked
 from app.observability.statements import Execute, wrap
 from app.settings import settings_of
 
@@ -74,8 +74,18 @@ class Query(NamedTuple):
 class Profile:
     """The statements of one request."""
 
-    queries: Tally[Query] = field(default_factory=Tally)
+    queries: dict[Query, int] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def add(self, query: Query, seconds: float) -> None:
+        """Count a statement."""
+        self.queries[query] = self.queries.get(query, 0) + 1
+        self.seconds += seconds
+
+    @property
+    def count(self) -> int:
+        """How many statements there were."""
+        return sum(self.queries.values())
 
 
 def init_app(app: Flask) -> None:
@@ -111,9 +121,10 @@ def _note(statement: str, context: Any, seconds: float, slow: float) -> None:
     lazily = context.execution_options.get(LAZILY, "") if context else ""
     query = Query(statement, place(), lazily)
     if has_request_context():
-        profile: Profile = g.setdefault("query_profile", Profile())
-        profile.queries[query] += 1
-        profile.seconds += seconds
+        profile: Profile | None = g.get("query_profile")
+        if profile is None:
+            profile = g.query_profile = Profile()
+        profile.add(query, seconds)
     if seconds >= slow:
         SLOW.inc()
         logger.warning("slow query", extra={"duration_ms": round(seconds * 1000, 1), **_described(query)})
@@ -152,7 +163,7 @@ def _name_lazy_load(state: ORMExecuteState) -> None:
 
 def _tell(response: Response) -> Response:
     profile: Profile = g.get("query_profile") or Profile()
-    response.headers["X-DB-Query-Count"] = str(profile.queries.total())
+    response.headers["X-DB-Query-Count"] = str(profile.count)
     response.headers["X-DB-Total-Time-Ms"] = f"{profile.seconds * 1000:.1f}"
     return response
 
@@ -161,13 +172,19 @@ def _end(_error: BaseException | None) -> None:
     profile: Profile | None = g.pop("query_profile", None)
     if profile is None:
         return
+    it = asked()
     # A method that callers made up matches no rule.
-    method, rule = (request.method, request.url_rule.rule) if request.url_rule else ("OTHER", "unmatched")
-    QUERIES.labels(method, rule).observe(profile.queries.total())
+    method, rule = (it.method, it.url_rule.rule) if it.url_rule else ("OTHER", "unmatched")
+    _queries(method, rule).observe(profile.count)
     for query, times in profile.queries.items():
-        if query.is_repeated(times):
+        if times > 1 and query.is_repeated(times):
             REPEATED.labels(rule).inc()
             logger.warning("repeated query", extra={"route": rule, "times": times, **_described(query)})
+
+
+@cache
+def _queries(method: str, rule: str) -> Histogram:
+    return QUERIES.labels(method, rule)
 
 
 def _described(query: Query) -> dict[str, str]:

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
+    ALWAYS_ON,
     ParentBased,
     Sampler,
     SamplingResult,
@@ -22,7 +23,7 @@ from opentelemetry.trace import SpanKind, Status
 from app.observability.logging import Redactor
 from app.settings import Settings
 
-BEGINNERS = {SpanKind.SERVER, SpanKind.PRODUCER, SpanKind.CONSUMER}
+BEGINNERS = {SpanKind.PRODUCER, SpanKind.CONSUMER}
 ADDRESSES = {"http.url", "url.full"}
 
 
@@ -43,9 +44,10 @@ def make_provider(settings: Settings) -> TracerProvider:
 
 
 class Beginnings(Sampler):
-    """Begins traces with requests and tasks, a share of each, and with nothing else.
+    """Begins traces with requests and tasks, and with nothing else.
 
-    A worker that waits for its queue, or a probe that pings Redis, would be traces of one span and of no use.
+    Of tasks a share; of requests all that come here, since they are a share already (`tracing`). A worker that waits
+    for its queue, or a probe that pings Redis, would be traces of one span and of no use.
     """
 
     def __init__(self, share: float) -> None:
@@ -61,7 +63,7 @@ class Beginnings(Sampler):
         **named: Any,
     ) -> SamplingResult:
         """Decide for a span that has no parent."""
-        chosen = self._share if kind in BEGINNERS else ALWAYS_OFF
+        chosen = ALWAYS_ON if kind is SpanKind.SERVER else self._share if kind in BEGINNERS else ALWAYS_OFF
         return chosen.should_sample(parent_context, trace_id, name, kind, *rest, **named)
 
     def get_description(self) -> str:

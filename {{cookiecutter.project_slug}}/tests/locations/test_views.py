@@ -99,6 +99,28 @@ def test_a_batch_is_saved_whole(client: FlaskClient, session: Session, headers: 
     assert saved(session) == 1000
 
 
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"latitude": 1, "longitude": -2}],
+        [{"latitude": 1.5, "longitude": 2, "accuracy": None}, {"latitude": 1, "longitude": 2.5, "accuracy": 7}],
+        [{**HERE, "recorded_at": "2026-01-02T03:04:05.678901+02:00"}, {**HERE, "recorded_at": "2026-01-02T03:04:05Z"}],
+    ],
+    ids=["whole numbers, no accuracy, no time", "some with an accuracy", "times of other zones"],
+)
+def test_each_position_of_a_batch_comes_back_as_it_was_sent(
+    client: FlaskClient, headers: dict[str, str], items: list[dict[str, Any]]
+) -> None:
+    assert client.post(BATCH, json={"locations": items}, headers=headers).status_code == 201
+
+    found = client.get(LOCATIONS, headers=headers).get_json()["items"]
+    told = {(row["latitude"], row["longitude"], row["accuracy"]) for row in found}
+    assert told == {(item["latitude"], item["longitude"], item.get("accuracy")) for item in items}
+    if "recorded_at" in items[0]:
+        times = {datetime.fromisoformat(row["recorded_at"]) for row in found}
+        assert times == {datetime.fromisoformat(item["recorded_at"]) for item in items}
+
+
 @pytest.mark.req("A3")
 def test_a_batch_with_a_bad_item_is_refused_whole_and_names_it(
     client: FlaskClient, session: Session, headers: dict[str, str]

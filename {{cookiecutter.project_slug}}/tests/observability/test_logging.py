@@ -44,6 +44,20 @@ def lines(log: StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
+ODD = ['has "quotes" in it', "has a \\ in it", "two\nlines", "größer als 3"]
+
+
+@pytest.mark.parametrize("secret", ODD)
+@pytest.mark.req("S12")
+def test_a_secret_is_found_however_json_writes_it(secret: str) -> None:
+    stream = StringIO()
+    listen(stream, (secret,))
+
+    logging.getLogger("somewhere").warning("this: %s", secret)
+
+    assert json.loads(stream.getvalue())["message"].endswith("this: ***")
+
+
 @pytest.mark.req("S12")
 def test_every_request_leaves_one_line_with_its_ids(app: Flask, client: FlaskClient, user: User, log: StringIO) -> None:
     headers = {**bearer(app, user), "X-Request-ID": "from-a-test"}

@@ -119,3 +119,16 @@ def test_a_rotation_of_the_key_signs_no_one_out(signing: Flask) -> None:
         new, _ = tokens.issue(Caller(7, "user", 3))
     with signing.app_context(), pytest.raises(TokenError):
         tokens.verify(new)
+
+
+def test_a_token_that_was_good_a_moment_ago_expires_all_the_same(
+    signing: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = time.time() + 3600
+    with signing.app_context():
+        token = tokens.sign(tokens.ACCESS, 7, 60, role="user", sid=3)
+        assert tokens.verify(token).user_id == 7
+        monkeypatch.setattr(time, "time", lambda: later)
+
+        with pytest.raises(TokenError, match="expired"):
+            tokens.verify(token)

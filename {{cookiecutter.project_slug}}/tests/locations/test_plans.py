@@ -1,0 +1,80 @@
+"""What is asked of positions and of who made them is answered from indexes, at a million rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.accounts import service as accounts
+from app.database import now
+from app.locations import service
+from tests.servers import PostgresServer
+
+ROWS, USERS = 1_000_000, 10_000
+BERLIN = (13.0, 52.3, 13.8, 52.7)
+
+FILL = [
+    f"""INSERT INTO users (email, password_hash, role, created_at, updated_at)
+        SELECT 'user' || n || '@example.org', 'x', 'user', now(), now() FROM generate_series(1, {USERS}) n""",
+    f"""INSERT INTO user_locations (user_id, latitude, longitude, recorded_at, created_at)
+        SELECT 1 + mod(n, {USERS}), 52 + mod(n, 100) / 100.0, 13 + mod(n, 100) / 100.0,
+               now() - n * interval '8 seconds', now()
+        FROM generate_series(1, {ROWS}) n""",  # 90 days
+    "ANALYZE",
+]
+
+QUERIES: dict[str, Callable[[Session], object]] = {
+    "a history": lambda session: service.history(session, 7, 50, None),
+    "a history, a later page": lambda session: service.history(session, 7, 50, (now() - timedelta(days=9), ROWS // 2)),
+    "active users": lambda session: service.active(session.connection(), 5, None, 50, None),
+    "active users of a day": lambda session: service.active(session.connection(), 1440, None, 50, None),
+    "active users in a box": lambda session: service.active(session.connection(), 60, BERLIN, 50, None),
+    "active users, a later page": lambda session: service.active(session.connection(), 60, None, 5, (now(), 40)),
+    "the count of a day": service.count_recent,
+    "an export": lambda session: list(service.tell(session, 7)),
+    "an erasure": lambda session: service.forget(session, 7),
+    "the end of a user": lambda session: session.execute(sa.text("DELETE FROM user_locations WHERE user_id = 7")),
+    "a profile": lambda session: accounts.profile(session.connection(), 7),
+    "a user by e-mail": lambda session: accounts.find(session, "user7@example.org"),
+}
+
+
+@pytest.fixture(scope="module")
+def long_table(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    """A database with a long table."""
+    server: PostgresServer = request.getfixturevalue("postgres")
+    address = server.create_database("plans_of_positions", template="migrated")
+    engine = sa.create_engine(address.replace("://", "+psycopg://"))
+    with engine.begin() as connection:
+        for statement in FILL:
+            connection.exec_driver_sql(statement)
+    yield engine
+    engine.dispose()
+    server.drop_database("plans_of_positions")
+
+
+@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.req("D1")
+def test_no_table_is_read_through(long_table: sa.Engine, name: str) -> None:
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        statements.append((statement, parameters))
+
+    with Session(long_table) as session:
+        sa.event.listen(long_table, "before_cursor_execute", note)
+        QUERIES[name](session)
+        sa.event.remove(long_table, "before_cursor_execute", note)
+        plans = [
+            json.dumps(session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {one}", given).scalar_one())
+            for one, given in statements
+        ]
+
+    assert plans
+    assert not [plan for plan in plans if "Seq Scan" in plan]
