@@ -40,7 +40,8 @@ class Deprecation:
 def init_app(app: Flask) -> None:
     """Have every answer of a deprecated version say so, errors too."""
     app.extensions["deprecations"] = _deprecations(settings_of(app))
-    app.after_request(_announce)
+    if app.extensions["deprecations"]:
+        app.after_request(_announce)
 
 
 def prefix(version: str) -> str:
@@ -79,8 +80,7 @@ def _version() -> str | None:
 
 
 def _announce(response: Response) -> Response:
-    deprecations = deprecations_of(current_app)
-    if deprecations and (deprecation := deprecations.get(_version() or "")):
+    if deprecation := deprecations_of(current_app).get(_version() or ""):
         for name, value in deprecation.headers():
             response.headers.add(name, value)
         if _has(deprecation.successor):
