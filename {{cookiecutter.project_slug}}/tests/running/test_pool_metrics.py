@@ -51,7 +51,8 @@ def test_connections_are_added_up_over_processes(
     assert during["overflow"] >= 4  # of six and what the scrape itself asks with, each process keeps one
     assert (during["db_pool_size"], after["db_pool_size"], after["db_pool_timeouts_total"]) == (2, 2, 0)
     assert after["overflow"] == 0
-    assert after["idle"] == open_ == 2
+    assert after["idle"] == open_
+    assert open_ in (1, 2)  # all six may have been taken in by the same process
 
 
 @pytest.mark.req("O2")
