@@ -40,7 +40,7 @@ def measure(bench: Bench) -> None:
     bench.prepare()
     with bench.running(start_service(bench.ground, "main")) as service:
         compare_with_peers(bench, service)
-        compare_with_unseen(bench, service)
+        compare_with_unseen(bench)
         compare_with_copy(bench, service)
         weigh_service(bench, service)
     start_repeatedly(bench)

@@ -42,13 +42,16 @@ def compare(bench: Bench, service: Server, peer: Server, route: Route) -> list[W
     return [mine for mine, _ in pairs]
 
 
-def compare_with_unseen(bench: Bench, service: Server) -> None:
-    """Pair the service with one that is neither traced nor profiled."""
-    unseen = start_service(bench.ground, MAIN, name=f"{SERVICE}, unseen", **UNSEEN)
-    with bench.running(unseen):
+def compare_with_unseen(bench: Bench) -> None:
+    """Pair the service with one that is neither traced nor profiled; both are new, since a worn process is slower."""
+    with ExitStack() as stack:
+        seen, unseen = (
+            stack.enter_context(bench.running(start_service(bench.ground, MAIN, name=name, **settings)))
+            for name, settings in ((f"{SERVICE}, seen", {}), (f"{SERVICE}, unseen", UNSEEN))
+        )
         for route, rounds in ((PROFILE, bench.plan.fine_rounds), (LOCATION, bench.plan.rounds)):
-            bench.warm_up([service, unseen], route)
-            pairs = alternate([partial(bench.take, server, route) for server in (service, unseen)], rounds)
+            bench.warm_up([seen, unseen], route)
+            pairs = alternate([partial(bench.take, server, route) for server in (seen, unseen)], rounds)
             bench.judge(f"{route.name}: everything on / unseen", ratio(pairs, lambda window: window.cpu))
 
 

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.observability.tracing import is_sampled
 from app.pings import register_ping
 from app.settings import Settings, settings_of
 
@@ -26,7 +27,7 @@ class TracedRedis(Redis):
 
     def execute_command(self, *words: Any, **options: Any) -> Any:
         """Send a command and return its answer."""
-        if not trace.get_current_span().is_recording():
+        if not is_sampled():
             return super().execute_command(*words, **options)  # type: ignore[no-untyped-call]
         command = str(words[0])
         told = {"db.system.name": "redis", "db.operation.name": command}

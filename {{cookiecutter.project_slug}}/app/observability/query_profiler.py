@@ -9,6 +9,7 @@ import inspect
 import logging
 import sys
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from flask import Flask, Response, current_app, g, has_request_context, request
+from flask import Flask, Response, current_app, has_request_context, request
 from prometheus_client import Counter, Histogram
 from sqlalchemy.orm import ORMExecuteState
 
@@ -88,6 +89,10 @@ class Profile:
         return sum(self.queries.values())
 
 
+# Of the request that is being answered, if it has sent a statement. Not in `g`, which takes six times as long to reach.
+_profile: ContextVar[Profile | None] = ContextVar("query_profile", default=None)
+
+
 def init_app(app: Flask) -> None:
     """Profile the app's queries, if that is wanted."""
     settings = settings_of(app)
@@ -120,10 +125,11 @@ def watch(engine: sa.Engine, slow: float) -> None:
 def _note(statement: str, context: Any, seconds: float, slow: float) -> None:
     lazily = context.execution_options.get(LAZILY, "") if context else ""
     query = Query(statement, place(), lazily)
-    if has_request_context():
-        profile: Profile | None = g.get("query_profile")
-        if profile is None:
-            profile = g.query_profile = Profile()
+    profile = _profile.get()
+    if profile is None and has_request_context():
+        profile = Profile()
+        _profile.set(profile)
+    if profile:
         profile.add(query, seconds)
     if seconds >= slow:
         SLOW.inc()
@@ -162,16 +168,17 @@ def _name_lazy_load(state: ORMExecuteState) -> None:
 
 
 def _tell(response: Response) -> Response:
-    profile: Profile = g.get("query_profile") or Profile()
+    profile = _profile.get() or Profile()
     response.headers["X-DB-Query-Count"] = str(profile.count)
     response.headers["X-DB-Total-Time-Ms"] = f"{profile.seconds * 1000:.1f}"
     return response
 
 
 def _end(_error: BaseException | None) -> None:
-    profile: Profile | None = g.pop("query_profile", None)
+    profile = _profile.get()
     if profile is None:
         return
+    _profile.set(None)
     it = asked()
     # A method that callers made up matches no rule.
     method, rule = (it.method, it.url_rule.rule) if it.url_rule else ("OTHER", "unmatched")
