@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -86,14 +86,22 @@ def now() -> datetime:
 
 
 def one_statement() -> AbstractContextManager[sa.Connection]:
-    """A connection for a request that sends a single statement, read or write, and no more.
+    """A connection for a request that sends a single statement, read or write, and no more; committed at the end.
 
     On PostgreSQL that is one round trip, and not three with BEGIN and COMMIT. A session, which would keep track of
     objects, costs twice the CPU time for it (`make bench` of the template); where there is more than one statement, it
     is the session that belongs there.
     """
+    if db.session.registry.has() and db.session().in_transaction():
+        return _through_session()  # a second connection would wait for ever where every thread holds a first one
     engine: sa.Engine = current_app.extensions["statement_engine"]
     return engine.begin()
+
+
+@contextmanager
+def _through_session() -> Iterator[sa.Connection]:
+    yield db.session.connection()
+    db.session.commit()
 
 
 def init_app(app: Flask) -> None:

@@ -29,6 +29,7 @@ from app.framework import asked
 from app.redis_client import Rest, redis_of, rest_of
 from app.security import sessions
 from app.security.access import claimed_caller, known_caller
+from app.security.tokens import Caller
 from app.settings import Settings, settings_of
 
 logger = logging.getLogger(__name__)
@@ -226,17 +227,22 @@ def _hit(limit: Limit) -> Verdict:
     window: Window = current_app.extensions["rate_window"]
     claim = claimed_caller()
     if claim:
-        session = claim.session_id
-        try:
-            verdict = window.hit(limit, f"user:{claim.user_id}", sessions.ended_key(session) if session else "")
-            ended = False if verdict.shared else None
-        except Forbidden:
-            verdict, ended = None, True
-        if session and ended is not None:
-            sessions.note(session, ended)
+        verdict = _hit_for(claim, window, limit)
         if verdict and known_caller():
             return verdict
     return window.hit(limit, f"address:{_network(request.remote_addr or '')}")
+
+
+def _hit_for(claim: Caller, window: Window, limit: Limit) -> Verdict | None:
+    """Count the request for a user; None if Redis says that the session has ended, which nobody needs to ask again."""
+    session = claim.session_id
+    try:
+        verdict = window.hit(limit, f"user:{claim.user_id}", sessions.ended_key(session) if session else "")
+    except Forbidden:
+        verdict = None
+    if session and (verdict is None or verdict.shared):
+        sessions.note(session, ended=verdict is None)
+    return verdict
 
 
 def _network(address: str) -> str:

@@ -19,6 +19,7 @@ from app.connections import engine_options
 from app.database import db, now, one_statement
 from app.locations.models import UserLocation
 from app.settings import settings_of
+from tests.accounts.factory import PASSWORD
 from tests.environments import basic_environment
 from tests.locations.factory import make_location
 from tests.test_configuration import GOOD
@@ -166,6 +167,25 @@ def test_a_single_statement_is_a_transaction_of_its_own_and_sessions_go_on_as_be
 
     db.session.execute(sa.text("SELECT 1"))
     assert driver.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+
+
+@pytest.mark.req("S5")
+def test_a_request_holds_one_connection_at_a_time_also_where_the_database_is_asked_for_its_session(
+    migrated_database: str,
+) -> None:
+    app = create_app(basic_environment(DATABASE_URL=migrated_database, DB_POOL_SIZE="1", DB_MAX_OVERFLOW="0"))
+    client, given = app.test_client(), {"email": "ann@example.org", "password": PASSWORD}
+    client.post("/api/v1/auth/register", json=given)
+    pair = client.post("/api/v1/auth/login", json=given).get_json()
+    headers = {"Authorization": f"Bearer {pair['access_token']}"}
+
+    saved = client.post("/api/v1/locations", json={"latitude": 1, "longitude": 2}, headers=headers)
+
+    assert saved.status_code == 201
+    assert client.get("/api/v1/users/me", headers=headers).status_code == 200
+    assert len(client.get("/api/v1/locations", headers=headers).get_json()["items"]) == 1
+    with app.app_context():
+        db.engine.dispose()
 
 
 @pytest.mark.req("S5")

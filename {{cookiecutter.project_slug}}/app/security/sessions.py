@@ -49,7 +49,7 @@ def ended_key(session_id: int) -> str:
     return f"{settings_of(current_app).SERVICE_NAME}:ended:{session_id}"
 
 
-def note(session_id: int, ended: bool) -> None:
+def note(session_id: int, *, ended: bool) -> None:
     """Keep for this request what Redis has told somebody who asked it more than that."""
     g.session_told = (session_id, ended)
 
