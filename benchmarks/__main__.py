@@ -13,9 +13,10 @@ from pathlib import Path
 from tests.servers import ServerError, start_postgres, start_redis
 
 from benchmarks.bench import Bench
-from benchmarks.comparisons import compare_with_copy, compare_with_peers, compare_with_unseen
+from benchmarks.comparisons import compare_with_copy, compare_with_peers
 from benchmarks.growth import grow
 from benchmarks.load import NotAnsweredError
+from benchmarks.parts import compare_with_parts
 from benchmarks.plan import PLANS
 from benchmarks.receiver import receiver
 from benchmarks.report import lines, write
@@ -40,9 +41,9 @@ def measure(bench: Bench) -> None:
     bench.prepare()
     with bench.running(start_service(bench.ground, "main")) as service:
         compare_with_peers(bench, service)
-        compare_with_unseen(bench)
         compare_with_copy(bench, service)
         weigh_service(bench, service)
+    compare_with_parts(bench)
     start_repeatedly(bench)
     grow(bench)
 

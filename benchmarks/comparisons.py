@@ -1,4 +1,4 @@
-"""The service in pairs: with its peers, with itself unseen, and with PostgreSQL's COPY."""
+"""The service in pairs: with its peers, and with PostgreSQL's COPY."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from benchmarks.answers import check
 from benchmarks.bench import MAIN, Bench
 from benchmarks.cost import cpu_seconds
 from benchmarks.pairs import alternate, ratio, spread
-from benchmarks.routes import BATCH, BATCH_OF_LOCATIONS, COMPARED, LOCATION, PROFILE, Route
-from benchmarks.servers import PEER_COMMANDS, SERVICE, UNSEEN, Server, start_peer, start_service
+from benchmarks.routes import BATCH, BATCH_OF_LOCATIONS, COMPARED, Route
+from benchmarks.servers import PEER_COMMANDS, SERVICE, Server, start_peer
 from benchmarks.weights import weigh
 from benchmarks.windows import Window, summary
 
@@ -40,19 +40,6 @@ def compare(bench: Bench, service: Server, peer: Server, route: Route) -> list[W
     found = bench.figures.setdefault("routes", {}).setdefault(route.name, {})
     found[peer.name] = summary([theirs for _, theirs in pairs])
     return [mine for mine, _ in pairs]
-
-
-def compare_with_unseen(bench: Bench) -> None:
-    """Pair the service with one that is neither traced nor profiled; both are new, since a worn process is slower."""
-    with ExitStack() as stack:
-        seen, unseen = (
-            stack.enter_context(bench.running(start_service(bench.ground, MAIN, name=name, **settings)))
-            for name, settings in ((f"{SERVICE}, seen", {}), (f"{SERVICE}, unseen", UNSEEN))
-        )
-        for route, rounds in ((PROFILE, bench.plan.fine_rounds), (LOCATION, bench.plan.rounds)):
-            bench.warm_up([seen, unseen], route)
-            pairs = alternate([partial(bench.take, server, route) for server in (seen, unseen)], rounds)
-            bench.judge(f"{route.name}: everything on / unseen", ratio(pairs, lambda window: window.cpu))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ class Plan:
 
     rounds: int  # pairs of windows for each ratio
     fine_rounds: int  # where two servers differ by a few per cent
+    part_rounds: int  # for what a part of the service costs
     window: float  # seconds
     long_window: float  # seconds, where a percentile is judged, which takes many answers
     warm_up: float  # seconds of load before the first window
@@ -20,9 +21,27 @@ class Plan:
 
 PLANS = {
     "full": Plan(
-        rounds=10, fine_rounds=20, window=2, long_window=2, warm_up=1, starts=3, sizes=(10**4, 10**5, 10**6, 10**7)
+        rounds=10,
+        fine_rounds=20,
+        part_rounds=5,
+        window=2,
+        long_window=2,
+        warm_up=1,
+        starts=3,
+        sizes=(10**4, 10**5, 10**6, 10**7),
     ),
-    "quick": Plan(rounds=4, fine_rounds=8, window=0.6, long_window=2, warm_up=0.5, starts=1, sizes=(10**4, 10**5)),
+    "quick": Plan(
+        rounds=4, fine_rounds=8, part_rounds=2, window=0.6, long_window=2, warm_up=0.5, starts=1, sizes=(10**4, 10**5)
+    ),
     # Shows that everything runs; its figures mean nothing.
-    "smoke": Plan(rounds=1, fine_rounds=1, window=0.1, long_window=0.1, warm_up=0, starts=0, sizes=(10**4, 2 * 10**4)),
+    "smoke": Plan(
+        rounds=1,
+        fine_rounds=1,
+        part_rounds=1,
+        window=0.1,
+        long_window=0.1,
+        warm_up=0,
+        starts=0,
+        sizes=(10**4, 2 * 10**4),
+    ),
 }

@@ -211,16 +211,11 @@ def configuration(settings: Settings) -> dict[str, Any]:
 
 def init_app(app: Flask) -> None:
     """Log as JSON, give every request an id, and write one line for each."""
-    _spare_records_what_is_not_told()
+    # Records need not find out what no line tells (`Optimization` in the logging HOWTO).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.config.dictConfig(configuration(settings_of(app)))
     app.before_request(_begin)
     app.after_request(_end)
-
-
-def _spare_records_what_is_not_told() -> None:
-    """Not even find out threads, processes and lines of code; the logging HOWTO calls it optimization."""
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # noqa: SLF001 - as the HOWTO has it
 
 
 def _begin() -> None:
