@@ -6,6 +6,7 @@ files are named, and why nothing is lost with a process.
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Iterable
 from functools import cache
@@ -34,6 +35,7 @@ from app.observability.slo.objectives import count_breaches, no_objective
 from app.security.access import operators_or_neighbours
 
 UNMATCHED = "unmatched"
+ATTEMPTS, PAUSE_SECONDS = 10, 0.01
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
 
@@ -116,9 +118,19 @@ class Scrape(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Everything that a scrape shows."""
-        counts = list(_registry().collect())
+        counts = _counted()
         add_idle(counts)
         return [*counts, hit_ratios(counts), *self._figures]
+
+
+def _counted() -> list[Metric]:
+    """The counts; read again where a process is just making a file of its own, which is empty for a moment."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return list(_registry().collect())
+        except struct.error:
+            time.sleep(PAUSE_SECONDS)
+    return list(_registry().collect())
 
 
 def _registry() -> CollectorRegistry:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
-from app.observability.metrics import BUCKETS
+from app.observability import slots
+from app.observability.metrics import BUCKETS, as_text
 from tests.environments import OPERATOR, basic_environment
 
 
@@ -31,6 +35,19 @@ def test_requests_are_counted_by_method_route_and_status(client: FlaskClient) ->
 
     assert samples(client, "http_requests_total")[labels] - before == 3
     assert samples(client, "http_request_duration_seconds_count")[labels] - before == 3
+
+
+@pytest.mark.req("O1", "O2")
+def test_a_scrape_waits_for_a_file_that_a_process_is_just_making(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    monkeypatch.setattr(slots, "FOLDER", tmp_path)
+    begun = tmp_path / "counter_7.db"
+    begun.touch()
+    threading.Timer(0.03, begun.write_bytes, [bytes(4096)]).start()
+
+    assert as_text().status_code == 200
 
 
 @pytest.mark.req("O1")

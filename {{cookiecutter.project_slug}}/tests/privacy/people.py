@@ -88,6 +88,8 @@ def _value(column: sa.Column[Any], rows: Mapping[str, Mapping[str, Any]]) -> Any
 def _any(kind: sa.types.TypeEngine[Any]) -> Any:
     number = secrets.randbelow(10**8) + 10**8
     plain = kind.impl_instance if isinstance(kind, sa.types.TypeDecorator) else kind
+    if isinstance(plain, sa.JSON):
+        return {"planted": str(number)}
     match plain.python_type.__name__:
         case "int":
             return number
@@ -97,7 +99,5 @@ def _any(kind: sa.types.TypeEngine[Any]) -> Any:
             return True
         case "datetime":
             return datetime(2026, 1, 1, tzinfo=UTC) - timedelta(microseconds=number * 1_000_003)
-        case "dict":
-            return {"planted": str(number)}
         case _:
             return secrets.token_hex(8)[: getattr(kind, "length", None)]
