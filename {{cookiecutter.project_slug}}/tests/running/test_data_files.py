@@ -64,7 +64,7 @@ def begin_test(web: Web, headers: Headers, file: requests.Response) -> str:
     return begun.headers["Location"]
 
 
-def ended(web: Web, headers: Headers, test: str, timeout: float = 90) -> dict[str, Any]:
+def ended(web: Web, headers: Headers, test: str, timeout: float = 240) -> dict[str, Any]:
     """A test, once it has passed or failed."""
     found: dict[str, Any] = {}
 
