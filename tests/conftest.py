@@ -21,6 +21,7 @@ TEMPLATE_PARTS = (
     *("hooks", "scripts"),
 )
 COMMAND_SECONDS = 1800
+SAID_AT_ONCE = 6000  # characters of a failure
 
 
 class Bakery(Protocol):
@@ -75,6 +76,12 @@ def run(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None) ->
         f"{' '.join(command)} in {cwd} ended with status {done.returncode}:\n{done.stdout[-8000:]}"
     )
     return done.stdout
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Print a failure when it comes: a run that is stopped, as by a limit of time, would end without a word of it."""
+    if report.failed:
+        print(f"\n{report.nodeid} failed ({report.when}):\n{report.longreprtext[-SAID_AT_ONCE:]}", flush=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What happens before a container serves: wait for the database, see that its connections suffice, fill it."""
+"""What happens before a container serves: wait for the database, see that its connections suffice, migrate, fill it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import exc
 
+from app.configuration import warnings
 from app.database import db, migrate
 from app.health import register_fact
 from app.observability.gauges import register_gauge
@@ -29,7 +30,7 @@ Seed = Callable[[], str]
 
 def init_app(app: Flask) -> None:
     """Add the commands, and the state of the migrations to the detailed health and the metrics."""
-    app.cli.add_command(wait_for_database)
+    app.cli.add_command(prepare)
     app.cli.add_command(init_database)
     register_fact(app, "migrations", migrations)
     register_gauge(app, "db_migrations_at_head", "Whether the database is at the revision of the code", _at_head)
@@ -59,11 +60,25 @@ def _head() -> str | None:
     return ScriptDirectory.from_config(migrate.get_config()).get_current_head()
 
 
-@click.command("wait-for-db")
+@click.command("prepare")
 @with_appcontext
-def wait_for_database() -> None:
-    """Wait until the database answers, at most DB_WAIT_SECONDS; then see that its connections suffice."""
-    settings = settings_of(current_app)
+def prepare() -> None:
+    """Get ready for a role: wait for the database, see that its connections suffice, and migrate."""
+    _prepare(settings_of(current_app))
+
+
+def _prepare(settings: Settings) -> None:
+    """All in one process: each start of another costs as much CPU as the role's own."""
+    for line in warnings():
+        click.echo(f"warning: {line}", err=True)
+    _wait_for_database(settings)
+    if complaint := too_many_connections(settings):
+        raise click.ClickException(complaint)
+    flask_migrate.upgrade()
+
+
+def _wait_for_database(settings: Settings) -> None:
+    """Wait until the database answers, at most DB_WAIT_SECONDS."""
     deadline = time.monotonic() + settings.DB_WAIT_SECONDS
     pause = FIRST_PAUSE_SECONDS
     while (reason := _unreachable()) is not None:
@@ -72,8 +87,6 @@ def wait_for_database() -> None:
         click.echo(f"waiting for the database: {reason}", err=True)
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that ten containers do not knock in step
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-    if complaint := too_many_connections(settings):
-        raise click.ClickException(complaint)
 
 
 def _unreachable() -> str | None:
@@ -120,7 +133,7 @@ def _connections_to_have() -> int | None:
 @with_appcontext
 def init_database() -> None:
     """Migrate the database, add what every installation has, and verify. Running it again changes nothing."""
-    flask_migrate.upgrade()
+    _prepare(settings_of(current_app))
     for seed in current_app.extensions.get("seeds", []):
         click.echo(seed())
     state = migrations()

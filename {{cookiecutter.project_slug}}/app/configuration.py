@@ -88,6 +88,11 @@ def _warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     ]
 
 
+def warnings() -> list[str]:
+    """What production lacks with the process's own settings."""
+    return check(with_vault(os.environ, VAULT_PATH))[2]
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of the environment (and of Vault, if it is set up); raises `SettingsError` with every problem."""
     settings, problems, _ = check(with_vault(os.environ if environ is None else environ, VAULT_PATH))

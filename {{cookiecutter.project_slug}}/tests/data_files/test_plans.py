@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.data_files import runs, service
 from app.data_files.report import refusal
-from tests.servers import PostgresServer
+from tests.plans import long_tables, plans
 
 ROWS = 30_000
 CURSOR = (datetime(2026, 1, 2, tzinfo=UTC), ROWS // 2)
@@ -56,43 +53,15 @@ QUERIES: dict[str, Callable[[Session], object]] = {
 
 
 @pytest.fixture(scope="module")
-def long_tables(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
-    """A database with long tables."""
-    server: PostgresServer = request.getfixturevalue("postgres")
-    engine = sa.create_engine(
-        server.create_database("plans_of_files", template="migrated").replace("://", "+psycopg://")
-    )
-    with engine.begin() as connection:
-        for statement in FILL:
-            connection.exec_driver_sql(statement)
-    yield engine
-    engine.dispose()
-    server.drop_database("plans_of_files")
-
-
-def plans(engine: sa.Engine, query: Callable[[Session], object]) -> list[str]:
-    """How PostgreSQL would answer each statement of a query, as JSON."""
-    statements: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        statements.append((statement, parameters))
-
-    with Session(engine) as session:
-        sa.event.listen(engine, "before_cursor_execute", note)
-        with suppress(runs.Superseded):
-            query(session)
-        sa.event.remove(engine, "before_cursor_execute", note)
-    with engine.connect() as connection:
-        found = [
-            connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {one}", given).scalar_one() for one, given in statements
-        ]
-    return [json.dumps(plan) for plan in found]
+def files(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    with long_tables(request.getfixturevalue("postgres"), "plans_of_files", FILL) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize("name", QUERIES)
 @pytest.mark.req("D1", "A4")
-def test_no_table_is_read_through(long_tables: sa.Engine, name: str) -> None:
-    found = plans(long_tables, QUERIES[name])
+def test_no_table_is_read_through(files: sa.Engine, name: str) -> None:
+    found = plans(files, QUERIES[name], runs.Superseded)
 
     assert found
     assert not [plan for plan in found if "Seq Scan" in plan]

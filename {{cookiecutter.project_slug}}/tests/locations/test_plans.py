@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.accounts import service as accounts
 from app.database import now
 from app.locations import service
-from tests.servers import PostgresServer
+from tests.plans import long_tables, plans
 
 ROWS, USERS = 1_000_000, 10_000
 BERLIN = (13.0, 52.3, 13.8, 52.7)
@@ -46,35 +44,15 @@ QUERIES: dict[str, Callable[[Session], object]] = {
 
 
 @pytest.fixture(scope="module")
-def long_table(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
-    """A database with a long table."""
-    server: PostgresServer = request.getfixturevalue("postgres")
-    address = server.create_database("plans_of_positions", template="migrated")
-    engine = sa.create_engine(address.replace("://", "+psycopg://"))
-    with engine.begin() as connection:
-        for statement in FILL:
-            connection.exec_driver_sql(statement)
-    yield engine
-    engine.dispose()
-    server.drop_database("plans_of_positions")
+def positions(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    with long_tables(request.getfixturevalue("postgres"), "plans_of_positions", FILL) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize("name", QUERIES)
 @pytest.mark.req("D1")
-def test_no_table_is_read_through(long_table: sa.Engine, name: str) -> None:
-    statements: list[tuple[str, Any]] = []
+def test_no_table_is_read_through(positions: sa.Engine, name: str) -> None:
+    found = plans(positions, QUERIES[name])
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        statements.append((statement, parameters))
-
-    with Session(long_table) as session:
-        sa.event.listen(long_table, "before_cursor_execute", note)
-        QUERIES[name](session)
-        sa.event.remove(long_table, "before_cursor_execute", note)
-        plans = [
-            json.dumps(session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {one}", given).scalar_one())
-            for one, given in statements
-        ]
-
-    assert plans
-    assert not [plan for plan in plans if "Seq Scan" in plan]
+    assert found
+    assert not [plan for plan in found if "Seq Scan" in plan]

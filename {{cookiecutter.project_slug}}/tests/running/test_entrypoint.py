@@ -63,7 +63,7 @@ def test_every_role_refuses_a_bad_environment_with_every_problem(role: str) -> N
 
     assert code != 0
     for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL"):
-        assert f"error: {name}" in output
+        assert f"- {name}" in output
     assert not listens(port)
 
 
