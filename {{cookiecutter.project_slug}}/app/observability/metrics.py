@@ -6,7 +6,6 @@ files are named, and why nothing is lost with a process.
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Iterable
 from functools import cache
@@ -15,14 +14,13 @@ from flask import Blueprint, Flask, Response, current_app, g
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
-    CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
     generate_latest,
-    multiprocess,
 )
 from prometheus_client.core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from app.cache import hit_ratios
@@ -35,7 +33,6 @@ from app.observability.slo.objectives import count_breaches, no_objective
 from app.security.access import operators_or_neighbours
 
 UNMATCHED = "unmatched"
-ATTEMPTS, PAUSE_SECONDS = 10, 0.01
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
 
@@ -124,18 +121,6 @@ class Scrape(Collector):
 
 
 def _counted() -> list[Metric]:
-    """The counts; read again where a process is just making a file of its own, which is empty for a moment."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return list(_registry().collect())
-        except struct.error:
-            time.sleep(PAUSE_SECONDS)
-    return list(_registry().collect())
-
-
-def _registry() -> CollectorRegistry:
     if not slots.FOLDER:
-        return REGISTRY
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)
-    return registry
+        return list(REGISTRY.collect())
+    return list(MultiProcessCollector.merge(slots.written(slots.FOLDER)))

@@ -107,7 +107,9 @@ def add_idle(families: Iterable[Metric]) -> None:
     for family in families:
         if family.name == "db_pool_connections":
             counts = {sample.labels["state"]: sample.value for sample in family.samples}
-            family.add_sample(family.name, {"state": "idle"}, max(0, counts["open"] - counts["in_use"]))
+            # A process that begins to count writes one state after the other, and a scrape may come between.
+            idle = max(0, counts.get("open", 0) - counts.get("in_use", 0))
+            family.add_sample(family.name, {"state": "idle"}, idle)
 
 
 def watch_pool(engine: sa.Engine) -> None:

@@ -48,6 +48,19 @@ def free(slot: int) -> None:
         multiprocess.mark_process_dead(slot)
 
 
+def written(folder: Path) -> list[str]:
+    """The files that hold counts: one is empty when it is made, and stays so if that was the last its process did."""
+    return [str(file) for file in folder.glob("*.db") if _size(file)]
+
+
+def _size(file: Path) -> int:
+    """In bytes; none of a file that was removed since it was listed."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def discard() -> None:
     """Leave no files behind; only where no other process counts in them any more."""
     if FOLDER:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import exc
 
 from app.connections import engine_options
@@ -76,3 +77,15 @@ def test_the_services_own_pool_counts() -> None:
     from app.configuration import load
 
     assert engine_options(load(GOOD))["poolclass"] is CountedPool
+
+
+@pytest.mark.parametrize(("state", "idle"), [("open", 3), ("in_use", 0)])
+@pytest.mark.req("O2")
+def test_a_process_that_has_only_begun_to_count_does_not_spoil_a_scrape(state: str, idle: int) -> None:
+    family = GaugeMetricFamily("db_pool_connections", "", labels=["state"])
+    family.add_metric([state], 3)
+
+    add_idle([family])
+
+    assert family.samples[-1].labels == {"state": "idle"}
+    assert family.samples[-1].value == idle
