@@ -32,7 +32,10 @@ class Bakery(Protocol):
 
 
 class ServiceMake(Protocol):
-    """Runs a target of the Makefile in a copy of the given service; the test fails with its output if it does."""
+    """Runs a target of the Makefile in a copy of the given service; the test fails with its output if it does.
+
+    SERVICE_ARGS goes to the service's pytest, for whoever wants less of it than all.
+    """
 
     def __call__(self, target: str, service: Path) -> None:
         """Run it."""
@@ -120,7 +123,8 @@ def make_service(service_venv: Path, tmp_path_factory: pytest.TempPathFactory) -
         for requirements in copy.glob("requirements*.txt"):
             os.utime(requirements, (0, 0))  # they are those of service_venv, however new the bake is
         types = tmp_path_factory.getbasetemp() / "mypy-cache"  # mypy goes by content, so bakes can share one
-        run(["make", target, f"VENV={service_venv}"], copy, plain_environment(MYPY_CACHE_DIR=str(types)))
+        arguments = [f"ARGS={os.environ['SERVICE_ARGS']}"] if os.environ.get("SERVICE_ARGS") else []
+        run(["make", target, f"VENV={service_venv}", *arguments], copy, plain_environment(MYPY_CACHE_DIR=str(types)))
 
     return make
 

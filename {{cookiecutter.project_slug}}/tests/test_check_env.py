@@ -11,6 +11,8 @@ import pytest
 from tests.environments import ROOT, basic_environment
 from tests.servers import clean_environment
 
+pytestmark = pytest.mark.running
+
 SCRIPT = ROOT / "scripts" / "check_env.py"
 
 

@@ -22,6 +22,8 @@ from tests.cache.conftest import asked, get, in_redis, numbers
 from tests.environments import basic_environment
 from tests.servers import RedisServer, start_redis
 
+pytestmark = pytest.mark.running
+
 
 @pytest.mark.req("W5")
 def test_a_value_that_is_too_large_is_not_kept_and_nobody_waits_for_it(cached_app: Flask, redis: Redis) -> None:

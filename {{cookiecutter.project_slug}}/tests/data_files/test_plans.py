@@ -13,6 +13,8 @@ from app.data_files import runs, service
 from app.data_files.report import refusal
 from tests.plans import long_tables, plans
 
+pytestmark = pytest.mark.running
+
 ROWS = 30_000
 CURSOR = (datetime(2026, 1, 2, tzinfo=UTC), ROWS // 2)
 CLAIM = runs.Claim(7, 1, None, None)

@@ -14,6 +14,8 @@ from app.database import now
 from app.locations import service
 from tests.plans import long_tables, plans
 
+pytestmark = pytest.mark.running
+
 ROWS, USERS = 1_000_000, 10_000
 BERLIN = (13.0, 52.3, 13.8, 52.7)
 

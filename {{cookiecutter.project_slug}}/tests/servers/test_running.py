@@ -48,6 +48,8 @@ print("plain", flush=True)
 print(json.dumps(dict(level="info")), flush=True)
 subprocess.Popen(["sleep", "60"])
 from http.server import *
+
+pytestmark = pytest.mark.running
 HTTPServer(("127.0.0.1", {port}), BaseHTTPRequestHandler).serve_forever()
 """
     with RunningService([sys.executable, "-c", program], {}) as service:

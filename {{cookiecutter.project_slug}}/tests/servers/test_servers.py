@@ -12,6 +12,8 @@ from redis.retry import Retry
 
 from . import PostgresServer, RedisServer, ServerError, free_port, start_postgres, start_redis
 
+pytestmark = pytest.mark.running
+
 
 @pytest.fixture(scope="module", params=[False, True], ids=["found", "bundled"])
 def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:

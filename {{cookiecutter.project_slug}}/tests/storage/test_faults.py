@@ -19,7 +19,7 @@ from tests.environments import ROOT
 from tests.servers import RunningService, S3Server, start_s3, wait_until
 from tests.storage.content import LARGE, read
 
-pytestmark = pytest.mark.req("D7")
+pytestmark = [pytest.mark.running, pytest.mark.req("D7")]
 
 
 WRITER = """
