@@ -30,7 +30,6 @@ class Identifier(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     """Prepare every version and its specification, and serve the documentation page."""
-    app.json.sort_keys = False  # type: ignore[attr-defined] # of Flask's default provider, which is in use
     app.url_map.converters["int"] = Identifier
     versions.init_app(app)
     bodies.init_app(app)

@@ -15,17 +15,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 from cachetools import LRUCache
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 from prometheus_client import Counter
 from redis import Redis, RedisError
 
 from app.errors import Problem
-from app.framework import asked
+from app.framework import asked, kept
 from app.redis_client import Rest, redis_of, rest_of
 from app.security import sessions
 from app.security.access import claimed_caller, known_caller
@@ -189,7 +190,7 @@ def init_app(app: Flask) -> None:
         FallbackWindow(SharedWindow(redis, settings.SERVICE_NAME), local, rest_of(app)) if redis else local
     )
     if settings.RATELIMIT_ENABLED:
-        app.before_request(_judge)
+        app.before_request(partial(_judge, app))
         app.after_request(_tell)
 
 
@@ -204,16 +205,16 @@ def _parse(name: str, value: str) -> Limit:
     return Limit(name.removeprefix("RATELIMIT_").lower(), int(count), PERIODS[period])
 
 
-def _judge() -> None:
+def _judge(app: Flask) -> None:
     it = asked()
     if it.routing_exception is not None or it.method == "OPTIONS":
         return
-    setting = getattr(current_app.view_functions[it.endpoint or ""], "rate_limit", "RATELIMIT_DEFAULT")
+    setting = getattr(app.view_functions[it.endpoint or ""], "rate_limit", "RATELIMIT_DEFAULT")
     if setting is None:
         return
-    limit: Limit = current_app.extensions["rate_limits"][setting]
+    limit: Limit = app.extensions["rate_limits"][setting]
     verdict = _hit(limit)
-    g.rate_limit = (limit, verdict)
+    kept().rate_limit = (limit, verdict)
     if not verdict.allowed:
         REFUSED.labels(limit.name).inc()
         message = (
@@ -255,7 +256,7 @@ def _network(address: str) -> str:
 
 
 def _tell(response: Response) -> Response:
-    if judged := g.get("rate_limit"):
+    if judged := kept().get("rate_limit"):
         limit, verdict = judged
         response.headers["RateLimit-Limit"] = str(limit.count)
         response.headers["RateLimit-Remaining"] = str(verdict.remaining)

@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from flask import Flask, Response, g, request
+import orjson
+from flask import Flask, Response
 from opentelemetry import trace
 
-from app.framework import asked
+from app.framework import asked, kept
 from app.settings import Settings, settings_of
 
 logger = logging.getLogger("app.access")
@@ -52,8 +53,9 @@ PATTERNS = [
 ]
 # Whatever is taken out has one of these in it, or is a secret of the settings.
 SIGNS = (*SENSITIVE_WORDS, *(sign for sign, pattern in PATTERNS if pattern is not ASSIGNED))
-# What JSON lets through, and terminals or readers of lines may take for a command or for the end of a line.
-UNPRINTABLE = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+# What JSON lets through, and terminals or readers of lines may take for a command or for the end of a line; and what
+# cannot be written, the halves of surrogate pairs.
+UNPRINTABLE = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000))}
 
 OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
@@ -142,8 +144,8 @@ class Formatter(logging.Formatter):
         """Write the line without what must not be told, and escape what JSON does not."""
         told = self._fields(record)
         try:
-            line = self._encode(told)
-        except TypeError:  # a name that is no text
+            line = orjson.dumps(told, _plain, orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+        except orjson.JSONEncodeError:  # a name that is no text, half a surrogate pair, a number of over 64 bits
             return self._encode(self._redact(told)).translate(UNPRINTABLE)
         if not self._redact.suspects(line):
             return line.replace("\x7f", "\\u007f")  # it is ASCII, of which JSON lets through no other
@@ -219,16 +221,16 @@ def init_app(app: Flask) -> None:
 
 
 def _begin() -> None:
-    g.started = time.perf_counter()
-    given = request.headers.get("X-Request-ID", "")
-    number = given if REQUEST_ID.match(given) else f"{random.getrandbits(128):032x}"
-    g.request_id = number
-    rebind(request_id=number)
+    here = kept()
+    here.started = time.perf_counter()
+    given = asked().environ.get("HTTP_X_REQUEST_ID", "")
+    here.request_id = given if REQUEST_ID.match(given) else f"{random.getrandbits(128):032x}"
+    rebind(request_id=here.request_id)
 
 
 def _end(response: Response) -> Response:
-    it = asked()
-    response.headers["X-Request-ID"] = g.request_id
+    it, here = asked(), kept()
+    response.headers["X-Request-ID"] = here.request_id
     logger.info(
         "request",
         extra={
@@ -236,7 +238,7 @@ def _end(response: Response) -> Response:
             "path": it.path,  # without the query, which may hold positions
             "route": it.url_rule.rule if it.url_rule else None,
             "status": response.status_code,
-            "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
+            "duration_ms": round((time.perf_counter() - here.started) * 1000, 2),
             "bytes": response.content_length,
             "address": it.remote_addr,
         },

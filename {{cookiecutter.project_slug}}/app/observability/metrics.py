@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 
-from flask import Blueprint, Flask, Response, current_app, g
+from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -24,7 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from app.cache import hit_ratios
-from app.framework import asked
+from app.framework import asked, kept
 from app.limits import unlimited
 from app.observability import slots
 from app.observability.gauges import ask_gauges
@@ -50,7 +50,7 @@ blueprint = Blueprint("metrics", __name__)
 def init_app(app: Flask) -> None:
     """Count every request, and serve the numbers."""
     app.before_request(_begin)
-    app.after_request(_end)
+    app.after_request(partial(_end, app))
     app.teardown_request(_leave)
     app.register_blueprint(blueprint)
 
@@ -63,17 +63,17 @@ def _labels() -> tuple[str, str]:
 
 def _begin() -> None:
     labels = _labels()
-    g.metrics = (labels, time.perf_counter())
+    kept().metrics = (labels, time.perf_counter())
     _in_progress(*labels).inc()
 
 
-def _end(response: Response) -> Response:
-    labels, began = g.metrics
+def _end(app: Flask, response: Response) -> Response:
+    labels, began = kept().metrics
     seconds, status = time.perf_counter() - began, response.status_code
     requests, duration = _counts(*labels, str(status))
     requests.inc()
     duration.observe(seconds)
-    count_breaches(labels, status, seconds)
+    count_breaches(app, labels, status, seconds)
     return response
 
 
@@ -88,7 +88,7 @@ def _counts(*labels: str) -> tuple[Counter, Histogram]:
 
 
 def _leave(_error: BaseException | None) -> None:
-    if begun := g.pop("metrics", None):
+    if begun := kept().pop("metrics", None):
         _in_progress(*begun[0]).dec()
 
 

@@ -11,11 +11,11 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, Response, current_app, g
+from flask import Flask, Request, Response, current_app
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.framework import asked
+from app.framework import asked, kept
 from app.neighbours import is_neighbour
 from app.observability.statements import Execute, wrap
 from app.settings import settings_of
@@ -114,11 +114,10 @@ def _begin(tracer: trace.Tracer, share: float) -> None:
         rule = it.url_rule.rule if it.url_rule else ""
         span = tracer.start_span(f"{it.method} {rule}".rstrip(), parent, trace.SpanKind.SERVER)
     if span.is_recording():
-        g.span = span
         span.set_attributes(_attributes(it))
     else:
         _passed_over.set(True)
-    g.trace_token = context.attach(trace.set_span_in_context(span))
+    kept().traced = (span, context.attach(trace.set_span_in_context(span)))
 
 
 def _caller(it: Request) -> context.Context | None:
@@ -138,12 +137,14 @@ def _attributes(it: Request) -> dict[str, str]:
         "http.request.method": it.method,
         "url.scheme": it.scheme,
         "url.path": it.path,  # without the query, which may hold positions
-        "request_id": g.request_id,
+        "request_id": kept().request_id,
     }
 
 
 def _note(response: Response) -> Response:
-    if span := g.get("span"):
+    traced = kept().get("traced")
+    if traced and traced[0].is_recording():
+        span: trace.Span = traced[0]
         span.set_attribute("http.response.status_code", response.status_code)
         if response.status_code >= SERVER_ERROR:
             span.set_status(trace.StatusCode.ERROR)
@@ -151,8 +152,8 @@ def _note(response: Response) -> Response:
 
 
 def _end(_error: BaseException | None) -> None:
-    if span := g.pop("span", None):
+    if traced := kept().pop("traced", None):
+        span, token = traced
         span.end()
-    if token := g.pop("trace_token", None):
         context.detach(token)
         _passed_over.set(False)

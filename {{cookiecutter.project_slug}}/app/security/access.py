@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, g, request
+from flask import Flask, current_app, request
 
 from app.errors import Problem
-from app.framework import asked
+from app.framework import asked, kept
 from app.neighbours import is_neighbour
 from app.observability.logging import bind
 from app.security import sessions, tokens
@@ -66,7 +67,7 @@ def _mark(view: View, rule: Callable[[], None], reason: str = "") -> View:
 
 def init_app(app: Flask) -> None:
     """Hold every route to its rule."""
-    app.before_request(_enforce)
+    app.before_request(partial(_enforce, app))
 
 
 def register_key_check(app: Flask, check: KeyCheck) -> None:
@@ -74,11 +75,11 @@ def register_key_check(app: Flask, check: KeyCheck) -> None:
     app.extensions["key_check"] = check
 
 
-def _enforce() -> None:
+def _enforce(app: Flask) -> None:
     it = asked()
     if it.routing_exception is not None or it.method == "OPTIONS":
         return  # nothing is there to be guarded: the answer is a 404, a 405, or the list of methods
-    rule = getattr(current_app.view_functions[it.endpoint or ""], "access", None)
+    rule = getattr(app.view_functions[it.endpoint or ""], "access", None)
     if rule is None:
         raise Problem(403, "This route does not say who may call it, so nobody may.")
     rule()
@@ -86,30 +87,32 @@ def _enforce() -> None:
 
 def caller() -> tokens.Caller:
     """Whoever makes this request; not for public routes."""
-    found: tokens.Caller = g.caller
+    found: tokens.Caller = kept().caller
     return found
 
 
 def known_caller() -> tokens.Caller | None:
     """Whoever makes this request, or None when nobody says so, or the token is no good or its session has ended."""
-    if "caller" not in g:
-        g.caller = claim = claimed_caller()
+    here = kept()
+    if "caller" not in here:
+        here.caller = claim = claimed_caller()
         if claim and claim.session_id is not None and sessions.has_ended(claim.session_id):
-            g.caller, g.token_error = None, "This session has ended. Sign in again."
+            here.caller, here.token_error = None, "This session has ended. Sign in again."
         elif claim:
             bind(user_id=claim.user_id)
-    found: tokens.Caller | None = g.caller
+    found: tokens.Caller | None = here.caller
     return found
 
 
 def claimed_caller() -> tokens.Caller | None:
     """Whoever makes this request, if the session of the token still lives; `known_caller` tells whether it does."""
-    if "claim" not in g:
+    here = kept()
+    if "claim" not in here:
         try:
-            g.claim = _identify(request.headers.get("X-API-Key") or _bearer())
+            here.claim = _identify(asked().environ.get("HTTP_X_API_KEY") or _bearer())
         except tokens.TokenError as error:
-            g.claim, g.token_error = None, str(error)
-    claim: tokens.Caller | None = g.claim
+            here.claim, here.token_error = None, str(error)
+    claim: tokens.Caller | None = here.claim
     return claim
 
 
@@ -123,7 +126,7 @@ def _identify(credentials: str) -> tokens.Caller:
 
 
 def _bearer() -> str:
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, credentials = asked().environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     return credentials.strip() if scheme.lower() == "bearer" else ""
 
 
@@ -134,7 +137,7 @@ def _anybody() -> None:
 def _identified() -> tokens.Caller:
     found = known_caller()
     if found is None:
-        raise unauthorized(g.token_error)
+        raise unauthorized(kept().token_error)
     return found
 
 

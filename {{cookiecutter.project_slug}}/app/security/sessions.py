@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app
 from redis import RedisError
 
+from app.framework import kept
 from app.redis_client import redis_of, rest_of
 from app.settings import settings_of
 
@@ -51,12 +52,12 @@ def ended_key(session_id: int) -> str:
 
 def note(session_id: int, *, ended: bool) -> None:
     """Keep for this request what Redis has told somebody who asked it more than that."""
-    g.session_told = (session_id, ended)
+    kept().session_told = (session_id, ended)
 
 
 def has_ended(session_id: int) -> bool:
     """Whether the tokens of this session are good no more."""
-    told, ended = g.get("session_told", (None, False))
+    told, ended = kept().get("session_told", (None, False))
     if told == session_id:
         return bool(ended)
     redis, rest = redis_of(current_app), rest_of(current_app)

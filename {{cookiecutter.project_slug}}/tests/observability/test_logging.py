@@ -80,6 +80,20 @@ def test_every_request_leaves_one_line_with_its_ids(app: Flask, client: FlaskCli
     assert line["service"] == "service-under-test"
 
 
+@pytest.mark.parametrize("odd", ["\ud800", 2**70, {3: "a name"}], ids=["half a pair", "70 bits", "no text"])
+@pytest.mark.req("S12")
+def test_what_an_encoder_refuses_is_written_all_the_same(odd: object, tmp_path: Path) -> None:
+    handler = logging.FileHandler(tmp_path / "log", encoding="utf-8")
+    handler.setFormatter(Formatter("service-under-test", ["a secret"]))
+
+    handler.handle(logging.makeLogRecord({"msg": "odd", "odd": odd, "told": "a secret"}))
+    handler.close()
+
+    line = json.loads((tmp_path / "log").read_text(encoding="utf-8"))
+    assert line["odd"] == (odd if isinstance(odd, str | int) else {"3": "a name"})
+    assert line["told"] == "***"
+
+
 @pytest.mark.req("S12")
 def test_lines_of_a_request_carry_its_id_and_those_of_the_next_another(log: StringIO) -> None:
     app = create_app(basic_environment())

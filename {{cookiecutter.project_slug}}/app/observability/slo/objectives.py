@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, current_app
+from flask import Flask
 from prometheus_client import Counter
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -97,9 +97,9 @@ def objectives_of(app: Flask) -> Mapping[Route, Objective]:
     return found
 
 
-def count_breaches(route: Route, status: int, seconds: float) -> None:
+def count_breaches(app: Flask, route: Route, status: int, seconds: float) -> None:
     """Count the promises that an answer broke: in most cases none."""
-    promised = objectives_of(current_app).get(route)
+    promised = objectives_of(app).get(route)
     if promised is None or status == REFUSED:
         return
     if seconds > promised.latency:
