@@ -11,7 +11,7 @@ if [[ ! $id =~ ^[A-Za-z0-9._-]{1,128}$ ]]; then
 fi
 shift
 
-about="\"(request_id|trace_id)\": \"${id//./\\.}\""
+about="\"(request_id|trace_id)\": ?\"${id//./\\.}\""
 if (($#)); then
   grep --no-filename --extended-regexp "$about" "$@"
 else

@@ -138,7 +138,7 @@ class Formatter(logging.Formatter):
         super().__init__()
         self._service = service
         self._redact = Redactor(secrets)
-        self._encode = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
+        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the line without what must not be told, and escape what JSON does not."""
