@@ -8,6 +8,8 @@ import pytest
 
 from . import RunningService, ServerError, clean_environment, free_port, keeper, wait_until
 
+pytestmark = pytest.mark.running
+
 ROOT = Path(__file__).parents[len(str(__package__).split("."))]
 PARENT = f"""
 import json, time
@@ -48,8 +50,6 @@ print("plain", flush=True)
 print(json.dumps(dict(level="info")), flush=True)
 subprocess.Popen(["sleep", "60"])
 from http.server import *
-
-pytestmark = pytest.mark.running
 HTTPServer(("127.0.0.1", {port}), BaseHTTPRequestHandler).serve_forever()
 """
     with RunningService([sys.executable, "-c", program], {}) as service:
