@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -164,6 +165,19 @@ def test_memory_that_is_shared_with_a_parent_is_not_its_own() -> None:
 
         assert own["unshared"] < 20 < own["proportional"]
         os.killpg(process.pid, 9)
+
+
+@pytest.mark.req("X4")
+def test_an_empty_answer_is_told_by_what_its_time_goes_to(baked: Bakery, service_venv: Path) -> None:
+    folders = os.pathsep.join(map(str, (baked(), ROOT)))
+    command = [str(service_venv / "bin" / "python"), "-m", "benchmarks.profile"]
+
+    said = run(command, baked(), plain_environment(PYTHONPATH=folders, PYTHONDONTWRITEBYTECODE="1"))
+
+    found = dict(re.findall(r"^(\w.*?) +(\d+)%$", said, re.MULTILINE))
+    assert {"log line", "counts", "traces", "Flask and Werkzeug"} <= found.keys()
+    assert 95 <= sum(map(int, found.values())) <= 105
+    assert int(found["Flask and Werkzeug"]) > int(found["traces"])
 
 
 @pytest.fixture(scope="session")

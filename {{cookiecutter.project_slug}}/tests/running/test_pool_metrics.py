@@ -46,13 +46,14 @@ def test_connections_are_added_up_over_processes(
         during = figures(web)
         assert [answer.result().status_code for answer in held] == [200] * 6
     assert wait_until(lambda: figures(web)["in_use"] == 0, 2)
-    after, open_ = figures(web), connections(postgres, migrated_database)
+    # The server takes a moment to let go of a connection that was closed.
+    assert wait_until(lambda: figures(web)["idle"] == connections(postgres, migrated_database), 5)
+    after = figures(web)
 
     assert during["overflow"] >= 4  # of six and what the scrape itself asks with, each process keeps one
     assert (during["db_pool_size"], after["db_pool_size"], after["db_pool_timeouts_total"]) == (2, 2, 0)
     assert after["overflow"] == 0
-    assert after["idle"] == open_
-    assert open_ in (1, 2)  # all six may have been taken in by the same process
+    assert after["idle"] in (1, 2)  # all six may have been taken in by the same process
 
 
 @pytest.mark.req("O2")
