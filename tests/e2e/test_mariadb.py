@@ -63,8 +63,7 @@ def test_the_migrations_go_there_and_back(service: Path, service_venv: Path, mar
 
 # The parts that read and write; the others go alike on every database.
 PARTS = (
-    "accounts admin api_keys audit data_files locations privacy observability attacks/test_sql.py test_database.py"
-    " test_migrations.py"
+    "accounts admin api_keys audit data_files locations privacy attacks/test_sql.py test_database.py test_migrations.py"
 )
 
 

@@ -31,7 +31,7 @@ COMMAND_SECONDS = 3000
 # What can tell one machine from another: the servers that are found or brought along, and programs that a user runs.
 # The other parts of the service's tests go alike on every machine.
 PARTS = (
-    "tests/servers tests/accounts tests/test_migrations.py tests/running/test_entrypoint.py tests/running/test_web.py"
+    "tests/servers tests/accounts tests/test_migrations.py tests/running/test_worker.py tests/running/test_readme.py"
 )
 
 
