@@ -21,7 +21,6 @@ ANSWERS, TRIES = 2000, 5
 ROOMS = {
     "/app/observability/logging.py": "log line",
     "/logging/__init__.py": "log line",
-    "/json/": "log line",
     "/app/observability/tracing.py": "traces",
     "/opentelemetry/": "traces",
     "/prometheus_client/": "counts",
@@ -75,7 +74,13 @@ def shares(application: Callable[..., Iterable[bytes]], environ: dict[str, Any])
 
 def main() -> None:
     """Print the table."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # read when the service is imported
+    with tempfile.TemporaryDirectory() as counts:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # read when the service is imported
+        tell()
+
+
+def tell() -> None:
+    """Measure, and print what was found."""
     from app import create_app  # noqa: PLC0415
     from flask import Flask, jsonify  # noqa: PLC0415
     from tests.environments import production_environment  # noqa: PLC0415
