@@ -142,9 +142,8 @@ def _attributes(it: Request) -> dict[str, str]:
 
 
 def _note(response: Response) -> Response:
-    traced = kept().get("traced")
-    if traced and traced[0].is_recording():
-        span: trace.Span = traced[0]
+    if traced := kept().get("traced"):
+        span: trace.Span = traced[0]  # which takes no note of anything if it is not recorded
         span.set_attribute("http.response.status_code", response.status_code)
         if response.status_code >= SERVER_ERROR:
             span.set_status(trace.StatusCode.ERROR)
