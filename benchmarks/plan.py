@@ -10,8 +10,9 @@ class Plan:
     """The extent of a run. Sizes are rows of `user_locations`; the ratio of the largest to the smallest is judged."""
 
     rounds: int  # pairs of windows for each ratio
-    fine_rounds: int  # where two servers differ by a few per cent
-    part_rounds: int  # for what a part of the service costs
+    fresh: int  # pairs of new processes for what parts of the service cost
+    fine_rounds: int  # with each of them, for what tracing and profiling cost together
+    part_rounds: int  # with each of them, for what each part costs
     window: float  # seconds
     long_window: float  # seconds, where a percentile is judged, which takes many answers
     warm_up: float  # seconds of load before the first window
@@ -22,8 +23,9 @@ class Plan:
 PLANS = {
     "full": Plan(
         rounds=10,
-        fine_rounds=20,
-        part_rounds=5,
+        fresh=4,
+        fine_rounds=6,
+        part_rounds=2,
         window=2,
         long_window=2,
         warm_up=1,
@@ -31,11 +33,20 @@ PLANS = {
         sizes=(10**4, 10**5, 10**6, 10**7),
     ),
     "quick": Plan(
-        rounds=4, fine_rounds=8, part_rounds=2, window=0.6, long_window=2, warm_up=0.5, starts=1, sizes=(10**4, 10**5)
+        rounds=4,
+        fresh=2,
+        fine_rounds=4,
+        part_rounds=1,
+        window=0.6,
+        long_window=2,
+        warm_up=0.5,
+        starts=1,
+        sizes=(10**4, 10**5),
     ),
     # Shows that everything runs; its figures mean nothing.
     "smoke": Plan(
         rounds=1,
+        fresh=1,
         fine_rounds=1,
         part_rounds=1,
         window=0.1,

@@ -14,12 +14,11 @@ from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
-    Counter,
     Gauge,
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import Metric
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -36,10 +35,9 @@ UNMATCHED = "unmatched"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
 
-DURATION = Histogram(
-    "http_request_duration_seconds", "Seconds to answer a request", ["method", "endpoint", "status"], buckets=BUCKETS
-)
-REQUESTS = Counter("http_requests_total", "Requests answered", ["method", "endpoint", "status"])
+LABELS = ["method", "endpoint", "status"]
+TIMED = "http_request_duration_seconds"
+DURATION = Histogram(TIMED, "Seconds to answer a request", LABELS, buckets=BUCKETS)
 IN_PROGRESS = Gauge(
     "http_requests_in_progress", "Requests being answered", ["method", "endpoint"], multiprocess_mode="livesum"
 )
@@ -63,16 +61,15 @@ def _labels() -> tuple[str, str]:
 
 def _begin() -> None:
     labels = _labels()
-    kept().metrics = (labels, time.perf_counter())
-    _in_progress(*labels).inc()
+    in_progress = _in_progress(*labels)
+    kept().metrics = (labels, in_progress, time.perf_counter())
+    in_progress.inc()
 
 
 def _end(app: Flask, response: Response) -> Response:
-    labels, began = kept().metrics
+    labels, _, began = kept().metrics
     seconds, status = time.perf_counter() - began, response.status_code
-    requests, duration = _counts(*labels, str(status))
-    requests.inc()
-    duration.observe(seconds)
+    _duration(*labels, str(status)).observe(seconds)
     count_breaches(app, labels, status, seconds)
     return response
 
@@ -83,13 +80,13 @@ def _in_progress(*labels: str) -> Gauge:
 
 
 @cache
-def _counts(*labels: str) -> tuple[Counter, Histogram]:
-    return REQUESTS.labels(*labels), DURATION.labels(*labels)
+def _duration(*labels: str) -> Histogram:
+    return DURATION.labels(*labels)
 
 
 def _leave(_error: BaseException | None) -> None:
     if begun := kept().pop("metrics", None):
-        _in_progress(*begun[0]).dec()
+        begun[1].dec()
 
 
 @blueprint.get("/metrics")
@@ -117,7 +114,16 @@ class Scrape(Collector):
         """Everything that a scrape shows."""
         counts = _counted()
         add_idle(counts)
-        return [*counts, hit_ratios(counts), *self._figures]
+        return [*counts, _requests(counts), hit_ratios(counts), *self._figures]
+
+
+def _requests(families: Iterable[Metric]) -> Metric:
+    """How many requests were answered: as many as were timed, so that none has to be counted twice."""
+    told = CounterMetricFamily("http_requests", "Requests answered", labels=LABELS)
+    for sample in (sample for family in families if family.name == TIMED for sample in family.samples):
+        if sample.name.endswith("_count"):
+            told.add_metric([sample.labels[name] for name in LABELS], sample.value)
+    return told
 
 
 def _counted() -> list[Metric]:

@@ -73,20 +73,25 @@ class Query(NamedTuple):
 
 @dataclass(slots=True)
 class Profile:
-    """The statements of one request."""
+    """The statements of one request.
 
-    queries: dict[Query, int] = field(default_factory=dict)
+    The place that sent a statement is only looked for when that is sent again, which most are not. The first time then
+    counts as if it had been sent from there too.
+    """
+
+    count: int = 0
     seconds: float = 0.0
+    sent: set[str] = field(default_factory=set)
+    again: dict[Query, int] = field(default_factory=dict)  # how often in all
 
-    def add(self, query: Query, seconds: float) -> None:
+    def add(self, statement: str, lazily: str, seconds: float) -> None:
         """Count a statement."""
-        self.queries[query] = self.queries.get(query, 0) + 1
+        self.count += 1
         self.seconds += seconds
-
-    @property
-    def count(self) -> int:
-        """How many statements there were."""
-        return sum(self.queries.values())
+        if lazily or statement in self.sent:
+            query = Query(statement, place(), lazily)
+            self.again[query] = self.again.get(query, 0 if lazily else 1) + 1
+        self.sent.add(statement)
 
 
 # Of the request that is being answered, if it has sent a statement. Not in `g`, which takes six times as long to reach.
@@ -124,16 +129,16 @@ def watch(engine: sa.Engine, slow: float) -> None:
 
 def _note(statement: str, context: Any, seconds: float, slow: float) -> None:
     lazily = context.execution_options.get(LAZILY, "") if context else ""
-    query = Query(statement, place(), lazily)
     profile = _profile.get()
     if profile is None and has_request_context():
         profile = Profile()
         _profile.set(profile)
     if profile:
-        profile.add(query, seconds)
+        profile.add(statement, lazily, seconds)
     if seconds >= slow:
         SLOW.inc()
-        logger.warning("slow query", extra={"duration_ms": round(seconds * 1000, 1), **_described(query)})
+        told = _described(Query(statement, place(), lazily))
+        logger.warning("slow query", extra={"duration_ms": round(seconds * 1000, 1), **told})
 
 
 def place() -> Place:
@@ -183,8 +188,8 @@ def _end(_error: BaseException | None) -> None:
     # A method that callers made up matches no rule.
     method, rule = (it.method, it.url_rule.rule) if it.url_rule else ("OTHER", "unmatched")
     _queries(method, rule).observe(profile.count)
-    for query, times in profile.queries.items():
-        if times > 1 and query.is_repeated(times):
+    for query, times in profile.again.items():
+        if query.is_repeated(times):
             REPEATED.labels(rule).inc()
             logger.warning("repeated query", extra={"route": rule, "times": times, **_described(query)})
 

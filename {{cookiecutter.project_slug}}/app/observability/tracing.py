@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, Response, current_app
+from flask import Flask, Request, Response, after_this_request, current_app
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -49,7 +49,6 @@ def init_app(app: Flask) -> None:
     trace.set_tracer_provider(provider)
     app.extensions["tracer_provider"] = provider
     app.before_request(partial(_begin, provider.get_tracer("app"), settings.OTEL_TRACES_SAMPLER_ARG))
-    app.after_request(_note)
     app.teardown_request(_end)
     _instrument(provider)
 
@@ -115,6 +114,7 @@ def _begin(tracer: trace.Tracer, share: float) -> None:
         span = tracer.start_span(f"{it.method} {rule}".rstrip(), parent, trace.SpanKind.SERVER)
     if span.is_recording():
         span.set_attributes(_attributes(it))
+        after_this_request(partial(_note, span))
     else:
         _passed_over.set(True)
     kept().traced = (span, context.attach(trace.set_span_in_context(span)))
@@ -141,12 +141,10 @@ def _attributes(it: Request) -> dict[str, str]:
     }
 
 
-def _note(response: Response) -> Response:
-    if traced := kept().get("traced"):
-        span: trace.Span = traced[0]  # which takes no note of anything if it is not recorded
-        span.set_attribute("http.response.status_code", response.status_code)
-        if response.status_code >= SERVER_ERROR:
-            span.set_status(trace.StatusCode.ERROR)
+def _note(span: trace.Span, response: Response) -> Response:
+    span.set_attribute("http.response.status_code", response.status_code)
+    if response.status_code >= SERVER_ERROR:
+        span.set_status(trace.StatusCode.ERROR)
     return response
 
 

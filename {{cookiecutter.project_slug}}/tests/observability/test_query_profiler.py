@@ -55,6 +55,14 @@ def ask_for_every_user() -> str:
     return "asked"
 
 
+def ask_once_and_again() -> str:
+    question = sa.select(User.id)
+    db.session.execute(question)
+    for _ in range(4):
+        db.session.scalar(question)
+    return "asked"
+
+
 def ask_a_few_things() -> str:
     db.session.execute(sa.select(User.id).where(User.id == 1))
     db.session.execute(sa.select(User.email).where(User.id == 1))
@@ -72,7 +80,7 @@ def fail() -> str:
     return "failed"
 
 
-VIEWS = (look_into_every_shelf, ask_for_every_user, ask_a_few_things, take_long, fail)
+VIEWS = (look_into_every_shelf, ask_for_every_user, ask_once_and_again, ask_a_few_things, take_long, fail)
 
 
 def plant(app: Flask) -> None:
@@ -139,6 +147,17 @@ def test_a_statement_in_a_loop_is_named_with_its_place(profiled: FlaskClient, ca
     assert vars(record)["place"] == line_of(ask_for_every_user, "db.session.execute")
     assert vars(record)["times"] == 6
     assert samples(profiled, "db_repeated_queries_total")[labels] - before == 1
+
+
+@pytest.mark.req("O6")
+def test_the_first_time_counts_for_the_place_that_asks_again(
+    profiled: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    profiled.get("/planted/ask_once_and_again")
+
+    (record,) = told(caplog, "repeated query")
+    assert vars(record)["place"] == line_of(ask_once_and_again, "scalar")
+    assert vars(record)["times"] == 5
 
 
 @pytest.mark.req("O6")
