@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.accounts.models import User
-from app.observability.logging import Formatter, rebind
+from app.observability.logging import Answered, Formatter, rebind
 from app.settings import settings_of
 from tests.accounts.factory import PASSWORD, bearer
 from tests.environments import SECRETS, basic_environment
@@ -56,6 +57,32 @@ def test_a_secret_is_found_however_json_writes_it(secret: str) -> None:
     logging.getLogger("somewhere").warning("this: %s", secret)
 
     assert json.loads(stream.getvalue())["message"].endswith("this: ***")
+
+
+def test_the_record_of_an_answer_is_one_like_others() -> None:
+    before = time.time()
+
+    record, other = Answered(status=200), logging.makeLogRecord({})
+
+    assert vars(record).keys() - vars(other).keys() == {"status"}
+    assert (record.name, record.levelname, record.getMessage()) == ("app.access", "INFO", "request")
+    assert record.created >= before
+    seconds, _, milliseconds = logging.Formatter().formatTime(record).partition(",")
+    assert (seconds, milliseconds) == (
+        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created)),
+        f"{int(record.created % 1 * 1000):03}",
+    )
+
+
+@pytest.mark.req("S12")
+def test_answers_leave_no_line_where_only_warnings_are_wanted(
+    client: FlaskClient, log: StringIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+
+    client.get("/health")
+
+    assert lines(log) == []
 
 
 @pytest.mark.req("S12")
