@@ -68,8 +68,8 @@ class RunningService:
     def stop(self, signal_number: int = signal.SIGTERM, timeout: float = 60) -> int:
         """Send ``signal_number`` and wait; returns its exit code.
 
-        A task process that has just ended a task may take 30 s to leave, since it waits for Celery's main process to read
-        its last answer, which that no longer does (billiard's ``GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT``).
+        A task process that has just ended a task may take 30 s to leave: it waits for Celery's main process to read its
+        last answer, which that no longer does (billiard's ``GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT``).
         """
         self.send(signal_number)
         return self.wait(timeout)
