@@ -50,8 +50,8 @@ class Service(Flask):
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Match addresses as Flask does, but for subdomains and web sockets: to look for those costs a request 6 µs."""
-        if request is None:
-            return super().create_url_adapter(None)
+        if request is None or self.config["TRUSTED_HOSTS"] is not None:
+            return super().create_url_adapter(request)
         return self.url_map.bind(
             self.config["SERVER_NAME"] or request.host,
             request.root_path,

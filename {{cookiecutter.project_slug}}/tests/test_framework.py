@@ -89,6 +89,16 @@ def test_routes_are_found_and_named(path: str, status: int, told: str) -> None:
     assert answered.headers.get("Location", answered.text) == told
 
 
+def test_a_host_that_flask_is_told_not_to_trust_is_refused() -> None:
+    service = planted_routes()
+    service.config["TRUSTED_HOSTS"] = ["service.example"]
+    client = service.test_client()
+
+    trusted, other = (client.get("/things/7", base_url=f"http://{host}.example") for host in ("service", "other"))
+
+    assert (trusted.status_code, other.status_code) == (200, 400)
+
+
 @pytest.mark.parametrize("host", ["a b", "a/b", "a..b", "[::1", "a:b", "x" * 70])
 def test_a_host_that_is_none_is_answered_as_flask_does(host: str) -> None:
     told = []

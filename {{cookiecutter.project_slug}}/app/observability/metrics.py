@@ -36,8 +36,8 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
 
 LABELS = ["method", "endpoint", "status"]
-TIMED = "http_request_duration_seconds"
-DURATION = Histogram(TIMED, "Seconds to answer a request", LABELS, buckets=BUCKETS)
+DURATION_NAME = "http_request_duration_seconds"
+DURATION = Histogram(DURATION_NAME, "Seconds to answer a request", LABELS, buckets=BUCKETS)
 IN_PROGRESS = Gauge(
     "http_requests_in_progress", "Requests being answered", ["method", "endpoint"], multiprocess_mode="livesum"
 )
@@ -86,7 +86,8 @@ def _duration(*labels: str) -> Histogram:
 
 def _leave(_error: BaseException | None) -> None:
     if begun := kept().pop("metrics", None):
-        begun[1].dec()
+        _, in_progress, _ = begun
+        in_progress.dec()
 
 
 @blueprint.get("/metrics")
@@ -120,7 +121,7 @@ class Scrape(Collector):
 def _requests(families: Iterable[Metric]) -> Metric:
     """How many requests were answered: as many as were timed, so that none has to be counted twice."""
     told = CounterMetricFamily("http_requests", "Requests answered", labels=LABELS)
-    for sample in (sample for family in families if family.name == TIMED for sample in family.samples):
+    for sample in (sample for family in families if family.name == DURATION_NAME for sample in family.samples):
         if sample.name.endswith("_count"):
             told.add_metric([sample.labels[name] for name in LABELS], sample.value)
     return told
