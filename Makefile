@@ -42,7 +42,7 @@ e2e: $(VENV)/dev ## runs the container stack; needs a Docker engine (E2E= names 
 # Two environments: the service with what its tests start servers from, which the benchmark runs in too, and its peers'.
 BENCH := build/bench/service
 PEERS := build/bench/peers
-bench: $(VENV)/bake $(PEERS)/installed ## measures the service against others and writes build/bench.json (QUICK=1: 5 minutes instead of 25)
+bench: $(VENV)/bake $(PEERS)/installed ## measures the service against others and writes build/bench.json (QUICK=1: 5 minutes instead of 30)
 	@$(BIN)/python scripts/baking.py $(BENCH)
 	@$(MAKE) -s --no-print-directory -C $(BENCH) install VENV=.venv PYTHON='$(PYTHON)'
 	@PYTHONPATH=$(BENCH) $(BENCH)/.venv/bin/python -m benchmarks --service $(BENCH) --peers $(PEERS) \

@@ -10,7 +10,7 @@ class Plan:
     """The extent of a run. Sizes are rows of `user_locations`; the ratio of the largest to the smallest is judged."""
 
     rounds: int  # pairs of windows for each ratio
-    fresh: int  # pairs of new processes for what parts of the service cost
+    fresh: int  # pairs of new processes for what parts of the service cost; each side starts first in half of them
     fine_rounds: int  # with each of them, for what tracing and profiling cost together
     part_rounds: int  # with each of them, for what each part costs
     window: float  # seconds
@@ -23,9 +23,9 @@ class Plan:
 PLANS = {
     "full": Plan(
         rounds=10,
-        fresh=4,
-        fine_rounds=6,
-        part_rounds=2,
+        fresh=8,
+        fine_rounds=4,
+        part_rounds=1,
         window=2,
         long_window=2,
         warm_up=1,
