@@ -35,12 +35,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def alternate(measures: Sequence[Callable[[], T]], rounds: int) -> list[tuple[T, ...]]:
     """Measure all in turn, so many times; every other round goes backwards, so that none always comes first."""
-    found = []
-    for number in range(rounds):
-        forward = number % 2 == 0
-        taken = [measure() for measure in (measures if forward else measures[::-1])]
-        found.append(tuple(taken if forward else taken[::-1]))
-    return found
+    return [tuple(turned([measure() for measure in turned(measures, number)], number)) for number in range(rounds)]
+
+
+def turned(items: Sequence[T], number: int) -> Sequence[T]:
+    """Turn the order round if the number is odd; a second time undoes it."""
+    return items[::-1] if number % 2 else items
 
 
 def ratio(pairs: Sequence[tuple[T, ...]], figure: Callable[[T], float]) -> Spread:

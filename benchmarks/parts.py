@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.bench import MAIN, Bench
-from benchmarks.pairs import alternate, ratio
+from benchmarks.pairs import alternate, ratio, turned
 from benchmarks.routes import HEALTH, LOCATION, PROFILE, Route
 from benchmarks.servers import SERVICE, UNSEEN, start_service
 from benchmarks.windows import Window
@@ -32,19 +32,17 @@ def compare_with_parts(bench: Bench) -> None:
 def _compare(bench: Bench, name: str, settings: Mapping[str, str], rounds: Mapping[Route, int]) -> None:
     """Pair new processes, several times, since two of one program may differ by more than a part costs.
 
-    They take turns in starting first: of two alike, that one was the dearer in 11 of 14 pairs, by a hundredth.
+    They take turns in starting first, since of two alike the first tends to be the dearer.
     """
     pairs: defaultdict[Route, list[tuple[Window, ...]]] = defaultdict(list)
     sides: list[tuple[str, Mapping[str, str]]] = [("whole", {}), (name, settings)]
     for number in range(bench.plan.fresh):
         with ExitStack() as stack:
-            started = {
-                what: stack.enter_context(
-                    bench.running(start_service(bench.ground, MAIN, name=f"{SERVICE}, {what}", **told))
-                )
-                for what, told in (sides if number % 2 == 0 else sides[::-1])
-            }
-            both = [started[what] for what, _ in sides]
+            started = [
+                stack.enter_context(bench.running(start_service(bench.ground, MAIN, name=f"{SERVICE}, {what}", **told)))
+                for what, told in turned(sides, number)
+            ]
+            both = turned(started, number)
             for route, times in rounds.items():
                 bench.warm_up(both, route)
                 pairs[route] += alternate([partial(bench.take, server, route) for server in both], times)

@@ -197,7 +197,7 @@ class Answered(logging.LogRecord):
     No line tells these, and to find them out is a good part of what a line costs.
     """
 
-    SAME = vars(
+    COMMON = vars(
         logging.makeLogRecord(
             {"name": logger.name, "levelno": logging.INFO, "levelname": "INFO", "msg": "request"}
             | dict.fromkeys(("thread", "threadName", "process", "processName"))
@@ -206,7 +206,7 @@ class Answered(logging.LogRecord):
 
     def __init__(self, **fields: Any) -> None:
         now = time.time()
-        self.__dict__ = {**self.SAME, "created": now, "msecs": now % 1 * 1000, **fields}
+        self.__dict__ = {**self.COMMON, "created": now, "msecs": now % 1 * 1000, **fields}
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
