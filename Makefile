@@ -1,87 +1,99 @@
-# Starts from python3 with venv and nothing else: what the template's own commands need goes to .venv, what they make to
-# build/. python -m pip, not uv: uv is one of the things to be installed.
+# Needs only python3 with venv: the tools are installed into .venv, the output goes to build/. Installation uses
+# python -m pip, because uv is one of the installed tools.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCE := {{cookiecutter.project_slug}}
 SERVICE_VENV := $(CURDIR)/build/service-venv
-OURS := hooks scripts tests benchmarks
+PYTHON_FOLDERS := hooks scripts tests benchmarks
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-template check-source e2e bench try rows lock clean
+.PHONY: help demo test check check-template check-source e2e bench overload try requirements-coverage lock clean
 
-help: ## lists these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/bake ## bakes a service, serves it and shows a first conversation (PORT=8000; ONCE=1 stops after it)
+demo: $(VENV)/bake ## bake a service, serve it and send example requests (PORT=8000; ONCE=1 stops afterwards)
 	@$(BIN)/python scripts/demo.py
 
-test: $(VENV)/dev ## runs every test that needs no container engine (ARGS= goes to pytest)
+test: $(VENV)/dev ## run every test that needs no container engine (ARGS= goes to pytest)
 	@$(BIN)/pytest --ignore=tests/e2e $(ARGS)
 
-check: check-template check-source ## formats, lints and types hooks, scripts, tests and benchmarks, and checks the service's source
+check: check-template check-source ## check format, lint and types of the template, and run all checks of the service
 
 check-template: $(VENV)/dev
-	$(BIN)/ruff format --check $(OURS)
-	$(BIN)/ruff check $(OURS)
-	$(BIN)/mypy $(OURS)
+	$(BIN)/ruff format --check $(PYTHON_FOLDERS)
+	$(BIN)/ruff check $(PYTHON_FOLDERS)
+	$(BIN)/mypy $(PYTHON_FOLDERS)
 	$(BIN)/shellcheck .ci/run $$(find '$(SOURCE)' -name '*.sh' -not -path '*/.venv/*' -not -path '*/build/*')
 	$(BIN)/hadolint '$(SOURCE)/Dockerfile'
 	$(BIN)/python scripts/lint_workflows.py '$(SOURCE)'/.github/workflows/*
 
 check-source: $(VENV)/bake
-	$(BIN)/python scripts/source_copy.py build/source
+	$(BIN)/python scripts/copy_source.py build/source
 	$(MAKE) -C build/source check VENV='$(SERVICE_VENV)'
 
 E2E := tests/e2e
-e2e: $(VENV)/dev ## runs the container stack; needs a Docker engine (E2E= names a part of it)
+e2e: $(VENV)/dev ## test the container stack; needs a Docker engine (E2E= selects a test file)
 	@$(BIN)/pytest $(E2E) $(ARGS)
 
-# Two environments: the service with what its tests start servers from, which the benchmark runs in too, and its peers'.
+# Two environments: the service with its test servers, which also runs the benchmark, and the peers.
 BENCH := build/bench/service
 PEERS := build/bench/peers
-bench: $(VENV)/bake $(PEERS)/installed ## measures the service against others and writes build/bench.json (QUICK=1: 5 minutes instead of 30)
-	@$(BIN)/python scripts/baking.py $(BENCH)
-	@$(MAKE) -s --no-print-directory -C $(BENCH) install VENV=.venv PYTHON='$(PYTHON)'
+BENCH_PYTHON ?= $(shell $(PYTHON) benchmarks/interpreter.py)
+bench: $(VENV)/bake $(PEERS)/installed ## benchmark the service against its peers; writes build/bench.json (30 min; QUICK=1: 5 min)
+	@$(BIN)/python scripts/bake.py $(BENCH)
+	@$(MAKE) -s --no-print-directory -C $(BENCH) install VENV=.venv PYTHON='$(BENCH_PYTHON)'
 	@PYTHONPATH=$(BENCH) $(BENCH)/.venv/bin/python -m benchmarks --service $(BENCH) --peers $(PEERS) \
 	  --plan $(if $(filter-out 0,$(QUICK)),quick,full)
 
-$(PEERS)/installed: benchmarks/requirements.txt
-	@echo "Making $(PEERS), with what the service is measured against ..."
+overload: $(VENV)/bake build/bench/python ## print what overload does to the service (5 min; ONLY= selects scenarios)
+	@$(BIN)/python scripts/bake.py $(BENCH)
+	@$(MAKE) -s --no-print-directory -C $(BENCH) install VENV=.venv PYTHON='$(BENCH_PYTHON)'
+	@PYTHONPATH=$(BENCH) $(BENCH)/.venv/bin/python -m benchmarks.overload --service $(BENCH) --only '$(ONLY)'
+
+# Both environments are recreated when the Python changes; otherwise the file keeps its timestamp.
+build/bench/python: FORCE
+	@mkdir -p $(@D)
+	@echo '$(BENCH_PYTHON)' | cmp -s - $@ || { rm -rf $(BENCH)/.venv $(PEERS); echo '$(BENCH_PYTHON)' > $@; }
+FORCE:
+
+$(PEERS)/installed: benchmarks/requirements.txt build/bench/python
+	@echo "Installing the benchmark's peers into $(PEERS) ..."
 	@rm -rf $(PEERS)
-	@$(PYTHON) -m venv $(PEERS)
+	@$(BENCH_PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
 	@touch $@
 
-try: $(VENV)/bake ## bakes into build/try, keeping its virtual environment (ANSWERS="proxy=traefik ci=none")
-	@$(BIN)/python scripts/baking.py build/try $(ANSWERS)
+try: $(VENV)/bake ## bake into build/try and keep its virtual environment (ANSWERS="proxy=traefik ci=none")
+	@$(BIN)/python scripts/bake.py build/try $(ANSWERS)
 
-rows: ## lists which tests show which row of the requirements (IDS=file: also the rows that none shows)
-	@$(PYTHON) scripts/list_rows.py $(IDS)
+requirements-coverage: ## list the tests of each requirement and fault (IDS=files: also their ids without a test)
+	@$(PYTHON) scripts/requirements_coverage.py $(IDS)
 
-lock: $(VENV)/dev ## compiles requirements*.txt anew from pyproject.toml, and those of the benchmarks
+lock: $(VENV)/dev ## compile requirements*.txt from pyproject.toml, and those of the benchmarks
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.txt
 	$(COMPILE) --upgrade pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) --upgrade benchmarks/requirements.in --output-file benchmarks/requirements.txt
 
-clean: ## removes .venv and build/
+clean: ## remove .venv and build/
 	rm -rf $(VENV) build
 
-# Two stamps: a bake needs cookiecutter alone, which spares the demo the linters. Either list, when changed, makes the
-# environment anew, so nothing of the list before stays in it.
+# Two stamps: a bake needs only cookiecutter, so the demo does not install the linters. A change in either list creates
+# the environment again, so no package of the old list stays in it.
 $(VENV)/bake: requirements.txt requirements-dev.txt
-	@command -v '$(PYTHON)' >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or newer." >&2; exit 1; }
+	@command -v '$(PYTHON)' >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11 or newer." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \
-	v >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed; $(PYTHON) is {v[0]}.{v[1]}. Name one: make PYTHON=python3.13 ...")'
-	@echo "Making $(VENV) (once; again when a list of requirements changes) ..."
+	v >= (3, 11) or sys.exit(f"Python 3.11 or newer is required; $(PYTHON) is {v[0]}.{v[1]}. Choose another: make PYTHON=python3.13 ...")'
+	@echo "Creating $(VENV) (once, and again after a change of the requirements) ..."
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/bake
-	@echo "Installing the tools of tests and checks (once, likewise) ..."
+	@echo "Installing the development tools (once, and again after a change of the requirements) ..."
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement requirements-dev.txt
 	@touch $@

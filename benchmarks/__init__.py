@@ -1,1 +1,1 @@
-"""The price of the service, measured against a bare app, the usual alternatives and the floor: `make bench`."""
+"""Benchmark of the service against bare Flask, the usual alternatives and a minimal WSGI app: `make bench`."""

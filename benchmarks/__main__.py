@@ -1,6 +1,6 @@
-"""Measures: `python -m benchmarks --service FOLDER --peers VENV [--plan full|quick|smoke] [--results FILE]`.
+"""Run the benchmark: `python -m benchmarks --service FOLDER --peers VENV [--plan full|quick|smoke] [--results FILE]`.
 
-Runs on the Python of the baked service's own environment, with the service's folder on the module path.
+It runs on the Python of the baked service's own environment, with the service's folder on the module path.
 """
 
 from __future__ import annotations
@@ -10,64 +10,63 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.servers import ServerError, start_postgres, start_redis
-
-from benchmarks.bench import Bench
 from benchmarks.comparisons import compare_with_copy, compare_with_peers
-from benchmarks.growth import grow
-from benchmarks.load import NotAnsweredError
-from benchmarks.parts import compare_with_parts
+from benchmarks.feature_costs import measure_feature_costs
+from benchmarks.footprint import measure_service_memory, measure_startup
+from benchmarks.load_generator import RequestFailedError
+from benchmarks.otlp_receiver import otlp_receiver
 from benchmarks.plan import PLANS
-from benchmarks.receiver import receiver
-from benchmarks.report import lines, write
-from benchmarks.servers import Ground, start_service
-from benchmarks.weights import start_repeatedly, weigh_service
+from benchmarks.report import report_lines, write_json
+from benchmarks.run import BenchmarkRun
+from benchmarks.scaling import measure_scaling
+from benchmarks.servers import Environment, start_service
+from benchmarks.service_app import ServerError, start_postgres, start_redis
 
-CONNECTIONS = 250  # of PostgreSQL
+MAX_CONNECTIONS = 250  # of PostgreSQL
 
 
-def arguments() -> argparse.Namespace:
-    """Return what the command line says."""
+def parse_arguments() -> argparse.Namespace:
+    """Return the command line's options."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--service", type=Path, required=True, help="a baked service")
-    parser.add_argument("--peers", type=Path, required=True, help="a virtual environment with requirements.txt")
+    parser.add_argument("--service", type=Path, required=True, help="folder of a baked service")
+    parser.add_argument("--peers", type=Path, required=True, help="virtual environment with requirements.txt installed")
     parser.add_argument("--plan", choices=PLANS, default="full")
     parser.add_argument("--results", type=Path, default=Path("build/bench.json"))
     return parser.parse_args()
 
 
-def measure(bench: Bench) -> None:
-    """Measure everything."""
-    bench.prepare()
-    with bench.running(start_service(bench.ground, "main")) as service:
-        compare_with_peers(bench, service)
-        compare_with_copy(bench, service)
-        weigh_service(bench, service)
-    compare_with_parts(bench)
-    start_repeatedly(bench)
-    grow(bench)
+def measure_all(run: BenchmarkRun) -> None:
+    """Take every measurement."""
+    run.prepare()
+    with run.running(start_service(run.environment, "main")) as service:
+        compare_with_peers(run, service)
+        compare_with_copy(run, service)
+        measure_service_memory(run, service)
+    measure_feature_costs(run)
+    measure_startup(run)
+    measure_scaling(run)
 
 
-def run(chosen: argparse.Namespace) -> None:
-    """Measure, say what was found, and write it."""
-    with start_postgres(max_connections=CONNECTIONS) as postgres, start_redis() as redis, receiver() as traces:
-        ground = Ground(postgres, redis, traces, chosen.service.resolve(), chosen.peers.resolve())
-        bench = Bench(ground, PLANS[chosen.plan])
-        measure(bench)
-        print(*lines(bench), sep="\n")
-        write(bench, chosen.results)
-    print(f"Written to {chosen.results}.")
+def run_benchmark(options: argparse.Namespace) -> None:
+    """Measure, print the report and write the JSON file."""
+    with start_postgres(max_connections=MAX_CONNECTIONS) as postgres, start_redis() as redis, otlp_receiver() as otlp:
+        environment = Environment(postgres, redis, otlp, options.service.resolve(), options.peers.resolve())
+        run = BenchmarkRun(environment, PLANS[options.plan])
+        measure_all(run)
+        print(*report_lines(run), sep="\n")
+        write_json(run, options.results)
+    print(f"Results written to {options.results}.")
 
 
 def main() -> None:
-    """Run; a request to stop ends every server too and shows no traceback."""
+    """Run the benchmark; SIGTERM and Ctrl-C stop every server and print no traceback."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(arguments())
+        run_benchmark(parse_arguments())
     except KeyboardInterrupt:
         sys.exit("Stopped.")
-    except (NotAnsweredError, ServerError, TimeoutError) as error:
-        sys.exit(f"Not measured: {error}")
+    except (RequestFailedError, ServerError, TimeoutError) as error:
+        sys.exit(f"Benchmark failed: {error}")
 
 
 if __name__ == "__main__":

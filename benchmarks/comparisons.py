@@ -1,4 +1,4 @@
-"""The service in pairs: with its peers, and with PostgreSQL's COPY."""
+"""Paired comparisons of the service with its peers and with PostgreSQL's COPY."""
 
 from __future__ import annotations
 
@@ -7,82 +7,89 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import data
-from benchmarks.answers import check
-from benchmarks.bench import MAIN, Bench
-from benchmarks.cost import cpu_seconds
-from benchmarks.pairs import alternate, ratio, spread
-from benchmarks.routes import BATCH, BATCH_OF_LOCATIONS, COMPARED, Route
+from benchmarks import dataset
+from benchmarks.footprint import measure_memory
+from benchmarks.measurement import Measurement, summarize
+from benchmarks.paired_statistics import alternate, paired_ratio, quartiles
+from benchmarks.process_stats import cpu_seconds
+from benchmarks.response_checks import check_responses
+from benchmarks.routes import BATCH_SIZE, COMPARED_ROUTES, LOCATION_BATCH, Route
+from benchmarks.run import MAIN_DATABASE, BenchmarkRun
 from benchmarks.servers import PEER_COMMANDS, SERVICE, Server, start_peer
-from benchmarks.weights import weigh
-from benchmarks.windows import Window, summary
 
 
-def compare_with_peers(bench: Bench, service: Server) -> None:
-    """Pair the service with each of its peers, route by route; all of them are up all the time."""
+def compare_with_peers(run: BenchmarkRun, service: Server) -> None:
+    """Compare the service with each peer on each route; all servers run the whole time."""
     with ExitStack() as stack:
-        peers = [stack.enter_context(bench.running(start_peer(bench.ground, MAIN, name))) for name in PEER_COMMANDS]
+        peers = [
+            stack.enter_context(run.running(start_peer(run.environment, MAIN_DATABASE, name))) for name in PEER_COMMANDS
+        ]
         for server in (service, *peers):
-            check(bench, server)
-        bench.say("every server answers as it should")
-        for route in COMPARED:
-            bench.warm_up([service, *peers], route)
-            own = [window for peer in peers for window in compare(bench, service, peer, route)]
-            bench.figures["routes"][route.name][SERVICE] = summary(own)
-        bench.figures["memory"] = {peer.name: weigh(peer) for peer in peers}
+            check_responses(run, server)
+        run.log("all servers return correct responses")
+        for route in COMPARED_ROUTES:
+            run.warm_up([service, *peers], route)
+            of_service = [measurement for peer in peers for measurement in compare(run, service, peer, route)]
+            run.figures["routes"][route.name][SERVICE] = summarize(of_service)
+        run.figures["memory"] = {peer.name: measure_memory(peer) for peer in peers}
 
 
-def compare(bench: Bench, service: Server, peer: Server, route: Route) -> list[Window]:
-    """Pair the service with a peer on a route; returns the service's windows."""
-    measures = [partial(bench.take, server, route) for server in (service, peer)]
-    pairs = alternate(measures, bench.plan.rounds)
-    bench.judge(f"{route.name}: service / {peer.name}", ratio(pairs, lambda window: window.cpu))
-    found = bench.figures.setdefault("routes", {}).setdefault(route.name, {})
-    found[peer.name] = summary([theirs for _, theirs in pairs])
-    return [mine for mine, _ in pairs]
+def compare(run: BenchmarkRun, service: Server, peer: Server, route: Route) -> list[Measurement]:
+    """Compare the service with a peer on a route; returns the measurements of the service."""
+    pairs = alternate([partial(run.measure, server, route) for server in (service, peer)], run.plan.rounds)
+    run.record(f"{route.name}: service / {peer.name}", paired_ratio(pairs, lambda measurement: measurement.cpu_ms))
+    by_server = run.figures.setdefault("routes", {}).setdefault(route.name, {})
+    by_server[peer.name] = summarize([of_peer for _, of_peer in pairs])
+    return [of_service for of_service, _ in pairs]
 
 
 @dataclass(frozen=True)
-class Inflow:
-    """Rows that went in, and what that took."""
+class BulkInsert:
+    """Inserted rows and their cost."""
 
     rows: int
     seconds: float
-    cpu: float  # seconds of everybody who had a part in it but the one who sent
+    cpu: float  # seconds of every process but the client
 
     @property
-    def rate(self) -> float:
-        """Rows in a second."""
+    def rows_per_second(self) -> float:
+        """Rows per second."""
         return self.rows / self.seconds
 
     @property
-    def cost(self) -> float:
-        """CPU microseconds for a row."""
+    def cpu_us_per_row(self) -> float:
+        """CPU microseconds per row."""
         return self.cpu / self.rows * 1e6
 
 
-def compare_with_copy(bench: Bench, service: Server) -> None:
-    """Pair the batch route with COPY: one statement of 20 000 rows after the other, on one connection."""
-    rows = data.copied_rows(bench.people[0].user_id)
-    bench.warm_up([service], BATCH_OF_LOCATIONS)
-    pairs = alternate([partial(_send_batches, bench, service), partial(_copy, bench, rows)], bench.plan.rounds)
-    bench.judge("batch of 1000: rows in a second, service / COPY", ratio(pairs, lambda inflow: inflow.rate))
-    bench.figures["inflow"] = {
-        name: {"rows_per_second": spread([i.rate for i in each]), "cpu_us_per_row": spread([i.cost for i in each])}
-        for name, each in zip((SERVICE, "COPY"), zip(*pairs, strict=True), strict=True)
+def compare_with_copy(run: BenchmarkRun, service: Server) -> None:
+    """Compare the batch route with COPY, which sends 20,000 rows per statement over one connection."""
+    payload = dataset.copy_payload(run.users[0].user_id)
+    run.warm_up([service], LOCATION_BATCH)
+    pairs = alternate([partial(_send_batches, run, service), partial(_copy, run, payload)], run.plan.rounds)
+    run.record(
+        "batch of 1000: rows per second, service / COPY", paired_ratio(pairs, lambda insert: insert.rows_per_second)
+    )
+    run.figures["bulk_insert"] = {
+        name: {
+            "rows_per_second": quartiles([insert.rows_per_second for insert in inserts]),
+            "cpu_us_per_row": quartiles([insert.cpu_us_per_row for insert in inserts]),
+        }
+        for name, inserts in zip((SERVICE, "COPY"), zip(*pairs, strict=True), strict=True)
     }
 
 
-def _send_batches(bench: Bench, service: Server) -> Inflow:
-    window = bench.take(service, BATCH_OF_LOCATIONS)
-    return Inflow(window.requests * BATCH, window.seconds, window.server + window.database + window.redis)
+def _send_batches(run: BenchmarkRun, service: Server) -> BulkInsert:
+    measurement = run.measure(service, LOCATION_BATCH)
+    cpu = measurement.server + measurement.database + measurement.redis
+    return BulkInsert(measurement.requests * BATCH_SIZE, measurement.seconds, cpu)
 
 
-def _copy(bench: Bench, rows: bytes) -> Inflow:
-    data.empty(bench.address())
-    with data.connect(bench.address()) as connection:
-        before, start, count = cpu_seconds(bench.ground.postgres.pid), time.perf_counter(), 0
-        while time.perf_counter() < start + bench.plan.window:
-            count += data.copy(connection, rows)
+def _copy(run: BenchmarkRun, payload: bytes) -> BulkInsert:
+    dataset.truncate(run.database_url())
+    with dataset.connect(run.database_url()) as connection:
+        before, start, rows = cpu_seconds(run.environment.postgres.pid), time.perf_counter(), 0
+        while time.perf_counter() < start + run.plan.duration:
+            rows += dataset.copy(connection, payload)
         seconds = time.perf_counter() - start
-        return Inflow(count, seconds, cpu_seconds(bench.ground.postgres.pid) - before)
+        return BulkInsert(rows, seconds, cpu_seconds(run.environment.postgres.pid) - before)

@@ -1,4 +1,4 @@
-"""How much is measured."""
+"""Extent of a run: full, quick or smoke."""
 
 from __future__ import annotations
 
@@ -7,52 +7,55 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """The extent of a run. Sizes are rows of `user_locations`; the ratio of the largest to the smallest is judged."""
+    """Numbers of repetitions, durations in seconds, and table sizes in rows of `user_locations`.
 
-    rounds: int  # pairs of windows for each ratio
-    fresh: int  # pairs of new processes for what parts of the service cost; each side starts first in half of them
-    fine_rounds: int  # with each of them, for what tracing and profiling cost together
-    part_rounds: int  # with each of them, for what each part costs
-    window: float  # seconds
-    long_window: float  # seconds, where a percentile is judged, which takes many answers
-    warm_up: float  # seconds of load before the first window
-    starts: int  # of each server, beside those that are needed anyway
-    sizes: tuple[int, ...]
+    A target limits the ratio of the largest table's p95 latency to the smallest's.
+    """
+
+    rounds: int  # pairs of measurements per ratio
+    process_pairs: int  # pairs of new processes per feature; each variant starts first in half of them
+    tracing_rounds: int  # pairs of measurements per process pair, for tracing and query profiler together
+    feature_rounds: int  # pairs of measurements per process pair, for each feature
+    duration: float  # of a measurement
+    percentile_duration: float  # of a measurement for a percentile with a target, which needs many responses
+    warm_up: float  # load before the first measurement
+    starts: int  # of each server, in addition to the starts for other measurements
+    table_sizes: tuple[int, ...]
 
 
 PLANS = {
     "full": Plan(
         rounds=10,
-        fresh=8,
-        fine_rounds=4,
-        part_rounds=1,
-        window=2,
-        long_window=2,
+        process_pairs=8,
+        tracing_rounds=4,
+        feature_rounds=1,
+        duration=2,
+        percentile_duration=2,
         warm_up=1,
         starts=3,
-        sizes=(10**4, 10**5, 10**6, 10**7),
+        table_sizes=(10**4, 10**5, 10**6, 10**7),
     ),
     "quick": Plan(
         rounds=4,
-        fresh=2,
-        fine_rounds=4,
-        part_rounds=1,
-        window=0.6,
-        long_window=2,
+        process_pairs=2,
+        tracing_rounds=4,
+        feature_rounds=1,
+        duration=0.6,
+        percentile_duration=2,
         warm_up=0.5,
         starts=1,
-        sizes=(10**4, 10**5),
+        table_sizes=(10**4, 10**5),
     ),
-    # Shows that everything runs; its figures mean nothing.
+    # For tests: runs everything; the figures are meaningless.
     "smoke": Plan(
         rounds=1,
-        fresh=1,
-        fine_rounds=1,
-        part_rounds=1,
-        window=0.1,
-        long_window=0.1,
+        process_pairs=1,
+        tracing_rounds=1,
+        feature_rounds=1,
+        duration=0.1,
+        percentile_duration=0.1,
         warm_up=0,
         starts=0,
-        sizes=(10**4, 2 * 10**4),
+        table_sizes=(10**4, 2 * 10**4),
     ),
 }

@@ -1,7 +1,7 @@
-"""Where the processor time of an empty answer goes, by what the code is for: `python -m benchmarks.profile`.
+"""CPU time of a health check by component: `python -m benchmarks.profile` (benchmarks/README.md has the whole command).
 
-It is asked within one process, past Gunicorn, with everything on; benchmarks/README.md says how it is run. A profiler
-makes small functions look larger than they are; the microseconds are taken without it.
+The service runs in this process, without Gunicorn, with all features on. cProfile overstates small functions, so only
+the shares come from it; the microseconds are measured without it.
 """
 
 from __future__ import annotations
@@ -12,97 +12,89 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ANSWERS, TRIES = 2000, 5
-# The first of these that is in a function's file says what the function is for.
-ROOMS = {
-    "/app/observability/logging.py": "log line",
-    "/logging/__init__.py": "log line",
-    "/app/observability/tracing.py": "traces",
-    "/opentelemetry/": "traces",
-    "/prometheus_client/": "counts",
-    "/app/observability/": "counts",
-    "/app/": "ids, limits, access, headers",
-    "/werkzeug/": "Flask and Werkzeug",
-    "/flask/": "Flask and Werkzeug",
-    "/blinker/": "Flask and Werkzeug",
-    "/flask_sqlalchemy/": "the database's session, which is not there",
-    "/sqlalchemy/": "the database's session, which is not there",
-}
+from flask import Flask, jsonify
+from werkzeug.test import create_environ
+
+from benchmarks.service_app import COMPONENTS, create_service_app, production_environment
+
+REQUESTS, REPEATS = 2000, 5
+UNUSED_ADDRESS = "127.0.0.1:9"  # a health check connects to no server
 
 
-def room(file: str) -> str:
-    """Say what the functions of a file are for."""
-    return next((name for part, name in ROOMS.items() if part in file), "other")
+def component(file: str) -> str:
+    """Return the component of a source file."""
+    return next((name for part, name in COMPONENTS.items() if part in file), "other")
 
 
-def ask(application: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> None:
-    """Have a WSGI application answer a request."""
-    answer = application(dict(environ), lambda *_: None)
-    for _ in answer:
+def call(application: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> None:
+    """Send one request to a WSGI application and consume the response."""
+    response = application(dict(environ), lambda *_: None)
+    for _ in response:
         pass
-    if hasattr(answer, "close"):
-        answer.close()
+    if hasattr(response, "close"):
+        response.close()
 
 
-def microseconds(application: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> float:
-    """Return the processor time of an answer, the least of several tries."""
-    found = []
-    for _ in range(TRIES):
-        began = time.process_time()
-        for _ in range(ANSWERS):
-            ask(application, environ)
-        found.append((time.process_time() - began) / ANSWERS * 1e6)
-    return min(found)
+def cpu_microseconds(application: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> float:
+    """Return the CPU microseconds per request, the minimum of several repeats."""
+    measured = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        for _ in range(REQUESTS):
+            call(application, environ)
+        measured.append((time.process_time() - start) / REQUESTS * 1e6)
+    return min(measured)
 
 
-def shares(application: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> dict[str, float]:
-    """Return the share of each room in the time of an answer, the largest first."""
-    profile = cProfile.Profile(builtins=False)  # whose time is that of whoever calls them
+def component_shares(application: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> dict[str, float]:
+    """Return each component's share of the CPU time per request, the largest first."""
+    profile = cProfile.Profile(builtins=False)  # a builtin's time counts for its caller
     with profile:
-        for _ in range(ANSWERS):
-            ask(application, environ)
-    spent: Counter[str] = Counter()
+        for _ in range(REQUESTS):
+            call(application, environ)
+    seconds: Counter[str] = Counter()
     for entry in profile.getstats():
         file = entry.code if isinstance(entry.code, str) else entry.code.co_filename
-        spent[room(file)] += entry.inlinetime  # type: ignore[assignment] # seconds count too
-    return {name: seconds / spent.total() for name, seconds in spent.most_common()}
+        seconds[component(file)] += entry.inlinetime  # type: ignore[assignment] # Counter also adds floats
+    return {name: value / seconds.total() for name, value in seconds.most_common()}
+
+
+@contextmanager
+def discarded_log() -> Iterator[None]:
+    """Discard the service's log lines until the block ends; they are written as usual, to the null device."""
+    with Path(os.devnull).open("w", encoding="utf-8") as devnull:
+        for handler in logging.getLogger().handlers:
+            handler.stream = devnull  # type: ignore[attr-defined] # the service's handlers are StreamHandlers
+        yield
 
 
 def main() -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as counts:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # read when the service is imported
-        tell()
+    """Measure and print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read when the service is imported
+        print_profile()
 
 
-def tell() -> None:
-    """Measure, and print what was found."""
-    from app import create_app  # noqa: PLC0415
-    from flask import Flask, jsonify  # noqa: PLC0415
-    from tests.environments import production_environment  # noqa: PLC0415
-    from werkzeug.test import create_environ  # noqa: PLC0415
-
-    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
-    nobody = "127.0.0.1:9"  # an empty answer asks no server
-    service = create_app(
-        production_environment(f"postgresql://{nobody}/x", f"redis://{nobody}/0", ENABLE_DB_PROFILING="true", **told)
-    )
+def print_profile() -> None:
+    """Measure the service and a bare Flask app, and print the table."""
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{UNUSED_ADDRESS}", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+    urls = (f"postgresql://{UNUSED_ADDRESS}/x", f"redis://{UNUSED_ADDRESS}/0")
+    service = create_service_app(production_environment(*urls, ENABLE_DB_PROFILING="true", **settings))
     bare = Flask("bare")
     bare.add_url_rule("/health", view_func=lambda: jsonify(status="ok"))
     environ = create_environ("/health")
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        for handler in logging.getLogger().handlers:
-            handler.stream = nowhere  # type: ignore[attr-defined] # they write to streams
-        ask(service, environ)
-        own, other = microseconds(service, environ), microseconds(bare, environ)
-        found = shares(service, environ)
-    print(f"An empty answer without Gunicorn: {own:.0f} us of processor time, of a bare Flask {other:.0f}.")
-    for name, share in found.items():
-        print(f"{name:45} {share:4.0%}")
+    with discarded_log():
+        call(service, environ)
+        of_service, of_bare_flask = cpu_microseconds(service, environ), cpu_microseconds(bare, environ)
+        shares = component_shares(service, environ)
+    print(f"Health check without Gunicorn: {of_service:.0f} us of CPU time; bare Flask: {of_bare_flask:.0f} us.")
+    for name, share in shares.items():
+        print(f"{name:50} {share:4.0%}")
 
 
 if __name__ == "__main__":

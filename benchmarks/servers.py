@@ -1,7 +1,6 @@
-"""Starts what is measured: the service as in production, with everything on, and its peers.
+"""Start the measured servers: the service in production mode with all features on, and its peers.
 
-Each has two processes of four threads. PostgreSQL, Redis and the way to run a program come from the tests of the baked
-service, which lies on the module path.
+Each server has two processes of four threads.
 """
 
 from __future__ import annotations
@@ -11,131 +10,150 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.environments import production_environment
-from tests.servers import PostgresServer, RedisServer, RunningService, clean_environment, free_port
-
-from benchmarks.cost import cpu_seconds
-from benchmarks.load import NotAnsweredError
-from benchmarks.routes import HEALTH, Route
+from benchmarks.load_generator import RequestFailedError
+from benchmarks.process_stats import cpu_seconds
+from benchmarks.routes import HEALTH_CHECK, Route
+from benchmarks.service_app import (
+    PostgresServer,
+    RedisServer,
+    RunningService,
+    clean_environment,
+    free_port,
+    production_environment,
+)
 
 PEERS = Path(__file__).parent / "peers"
-TOKEN_SECRET = "only for measuring, and no secret: 0123456789abcdef"  # noqa: S105  # it says what it is
-SERVICE, FLASK, FASTAPI, DJANGO, FLOOR = "service", "bare Flask", "FastAPI", "Django REST framework", "floor"
-QUIET_SECONDS, QUIET_CPU = 0.3, 0.02
+TOKEN_SECRET = "only for measuring, and no secret: 0123456789abcdef"  # noqa: S105  # public; only for the benchmark
+SERVICE, FLASK, FASTAPI, DJANGO = "service", "bare Flask", "FastAPI", "Django REST framework"
+MINIMAL_WSGI = "minimal WSGI"
+IDLE_INTERVAL_SECONDS, IDLE_CPU_SECONDS = 0.3, 0.02
 
-GUNICORN = ["gunicorn", "--config", "gunicorn.conf.py"]
-ENTRYPOINT = ["bash", "entrypoint.sh", "web"]
-EVERYTHING = {"OTEL_TRACES_SAMPLER_ARG": "0.01", "ENABLE_DB_PROFILING": "true"}
-UNSEEN = {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "ENABLE_DB_PROFILING": "false"}
+GUNICORN_COMMAND = ["gunicorn", "--config", "gunicorn.conf.py"]
+ENTRYPOINT_COMMAND = ["bash", "entrypoint.sh", "web"]
+ALL_FEATURES_ON = {"OTEL_TRACES_SAMPLER_ARG": "0.01", "ENABLE_DB_PROFILING": "true"}
+TRACING_AND_PROFILER_OFF = {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "ENABLE_DB_PROFILING": "false"}
 
 PEER_COMMANDS = {
     FLASK: ["gunicorn", "bare_flask:app", "--bind", "127.0.0.1:{port}"],
     FASTAPI: ["uvicorn", "plain_fastapi:app", "--port", "{port}", "--workers", "2", "--no-access-log"],
     DJANGO: ["gunicorn", "django_rest.wsgi", "--bind", "127.0.0.1:{port}"],
-    FLOOR: ["gunicorn", "floor:app", "--bind", "127.0.0.1:{port}"],
+    MINIMAL_WSGI: ["gunicorn", "minimal_wsgi:app", "--bind", "127.0.0.1:{port}"],
 }
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What every server stands on."""
+class Environment:
+    """The backing servers and folders that every measured server uses."""
 
     postgres: PostgresServer
     redis: RedisServer
-    traces: str  # the address of whoever takes them
-    service: Path  # a baked service
-    peers: Path  # the virtual environment of the others
+    otlp_endpoint: str  # URL of the trace receiver
+    service: Path  # folder of a baked service
+    peers: Path  # virtual environment of the peers
 
 
 @dataclass
 class Server:
-    """Something that answers requests, and the tokens that it takes."""
+    """A running server, and the bearer tokens that it accepts."""
 
     name: str
     process: RunningService
     port: int
-    start_cpu: float  # seconds until it answered and had nothing left to do
+    startup_cpu: float  # CPU seconds until the server responds and is idle
     tokens: list[str] = field(default_factory=list)
 
-    def ask(self, route: Route, token: str = "") -> str:
-        """Send one request and return the body; raises NotAnsweredError if the answer is not what it should be."""
+    def request(self, route: Route, token: str = "") -> str:
+        """Send one request and return the body; raises RequestFailedError if the response is not the expected one."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
-            connection.request(route.method, route.address(), route.body or None, headers)
-            answer = connection.getresponse()
-            status, text = answer.status, answer.read().decode()
+            connection.request(route.method, route.next_path(), route.body or None, headers)
+            response = connection.getresponse()
+            status, text = response.status, response.read().decode()
         except (OSError, http.client.HTTPException) as error:
-            status, text = 0, f"{error!r}; its last words: {self.process.output()[-2000:]}"
-        if status != route.status or route.holds not in text:
-            message = f"{self.name}: {route.method} {route.path} was answered {status}: {text[:2000]}"
-            raise NotAnsweredError(message)
+            status, text = 0, f"{error!r}; last output: {self.process.output()[-2000:]}"
+        if status != route.status or route.expected_text not in text:
+            message = f"{self.name}: {route.method} {route.path} returned status {status}: {text[:2000]}"
+            raise RequestFailedError(message)
         return text
 
 
 def start_service(
-    ground: Ground, database: str, command: Sequence[str] = GUNICORN, *, name: str = SERVICE, **settings: str
+    environment: Environment,
+    database: str,
+    command: Sequence[str] = GUNICORN_COMMAND,
+    *,
+    name: str = SERVICE,
+    **settings: str,
 ) -> Server:
-    """Start the service on a database; `settings` change what it is told."""
+    """Start the service on a database; `settings` override its environment variables."""
     port = free_port()
-    environment = service_environment(ground, database, PORT=str(port), **settings)
-    return _start(name, command, environment, ground.service, port)
+    variables = service_variables(environment, database, PORT=str(port), **settings)
+    return _start(name, command, variables, environment.service, port)
 
 
-def start_peer(ground: Ground, database: str, name: str) -> Server:
-    """Start one of the others on a database."""
+def start_peer(environment: Environment, database: str, name: str) -> Server:
+    """Start a peer on a database."""
     port = free_port()
     program, *arguments = (word.format(port=port) for word in PEER_COMMANDS[name])
-    environment = {"DATABASE_URL": ground.postgres.url(database), "TOKEN_SECRET": TOKEN_SECRET}
-    return _start(name, [str(ground.peers / "bin" / program), *arguments], environment, PEERS, port)
+    variables = {"DATABASE_URL": environment.postgres.url(database), "TOKEN_SECRET": TOKEN_SECRET}
+    return _start(name, [str(environment.peers / "bin" / program), *arguments], variables, PEERS, port)
 
 
-def service_environment(ground: Ground, database: str, **settings: str) -> dict[str, str]:
-    """Return the environment of a service with everything on, and with limits that hold but refuse nobody."""
-    declared = (ground.service / ".env.example").read_text(encoding="utf-8")
-    limits = dict.fromkeys(re.findall(r"^#?(RATELIMIT_\w+)=\d+/", declared, re.MULTILINE), "999999999/second")
+def service_variables(environment: Environment, database: str, **settings: str) -> dict[str, str]:
+    """Return environment variables that turn all features on, with rate limits that reject no request."""
+    env_example = (environment.service / ".env.example").read_text(encoding="utf-8")
+    limits = dict.fromkeys(re.findall(r"^#?(RATELIMIT_\w+)=\d+/", env_example, re.MULTILINE), "999999999/second")
     fixed = {"GUNICORN_WORKERS": "2", "GUNICORN_THREADS": "4", "ACCESS_TOKEN_SECONDS": "86400"}
-    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": ground.traces}
-    told: dict[str, Any] = {**fixed, **limits, **EVERYTHING, **traces, **settings}
-    address, redis = ground.postgres.url(database), ground.redis.url
-    environment: dict[str, str] = production_environment(address, redis, **told)
-    return environment
+    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": environment.otlp_endpoint}
+    # Not in /dev/shm, the default: the servers are killed at the end and leave it there.
+    folder = {"PROMETHEUS_MULTIPROC_DIR": tempfile.mkdtemp(prefix="metrics-")}
+    overrides: dict[str, Any] = {**fixed, **limits, **ALL_FEATURES_ON, **traces, **folder, **settings}
+    database_url, redis_url = environment.postgres.url(database), environment.redis.url
+    variables: dict[str, str] = production_environment(database_url, redis_url, **overrides)
+    return variables
 
 
-def migrate(ground: Ground, database: str) -> None:
-    """Make the service's tables."""
+def migrate(environment: Environment, database: str) -> None:
+    """Create the service's tables with `flask db upgrade`; raises RequestFailedError with its output."""
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
-    environment = clean_environment(service_environment(ground, database))
     done = subprocess.run(
-        command, cwd=ground.service, env=environment, capture_output=True, text=True, errors="replace", check=False
+        command,
+        cwd=environment.service,
+        env=clean_environment(service_variables(environment, database)),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         message = f"flask db upgrade failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
-        raise NotAnsweredError(message)
+        raise RequestFailedError(message)
 
 
-def _start(name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path, port: int) -> Server:
-    told = {"PYTHONDONTWRITEBYTECODE": "", "PATH": os.environ["PATH"], **environment}
-    process = RunningService(list(command), told, folder=folder)
+def _start(name: str, command: Sequence[str], variables: Mapping[str, str], folder: Path, port: int) -> Server:
+    variables = {"PYTHONDONTWRITEBYTECODE": "", "PATH": os.environ["PATH"], **variables}
+    process = RunningService(list(command), variables, folder=folder)
     process.wait_until_listening(port)
     server = Server(name, process, port, 0.0)
-    server.ask(HEALTH)
-    server.start_cpu = _settled_cpu(process.pid)
+    server.request(HEALTH_CHECK)
+    server.startup_cpu = wait_until_idle(server)
     return server
 
 
-def _settled_cpu(pid: int) -> float:
-    """Return the CPU time of a server once it hardly uses any more: every process of it is up."""
-    before = cpu_seconds(pid)
+def wait_until_idle(server: Server) -> float:
+    """Wait until a server is idle, and thus all its processes are up; return its CPU seconds."""
+    before = cpu_seconds(server.process.pid)
     while True:
-        time.sleep(QUIET_SECONDS)
-        now = cpu_seconds(pid)
-        if now - before < QUIET_CPU:
+        time.sleep(IDLE_INTERVAL_SECONDS)
+        now = cpu_seconds(server.process.pid)
+        if now - before < IDLE_CPU_SECONDS:
             return now
         before = now

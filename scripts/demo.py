@@ -1,6 +1,7 @@
-"""Shows the template at work: bakes a service, installs and serves it, and asks it its first questions.
+"""Bake a service, install it, serve it and send it example requests.
 
-PORT (8000) is where it is served; with ONCE=1 it stops after the first answers, and exits 0 only if all were good.
+PORT (8000) is the port on 127.0.0.1. With ONCE=1 the demo stops after the example requests; the exit status is 0 only
+if all of them succeeded.
 """
 
 from __future__ import annotations
@@ -17,34 +18,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from baking import BUILD, NotBakedError, bake
-from child_group import child_group
-from first_requests import LOOPBACK, NotAnsweredError, show_first_requests
+from bake import BUILD, BakeError, bake
+from first_requests import DIRECT_OPENER, RequestFailedError, send_first_requests
+from process_group import process_group
 
 DEMO = BUILD / "demo"
 LOG = BUILD / "demo.log"
-READY_SECONDS = 600  # the first time, the libraries are downloaded in it
+READY_SECONDS = 600  # includes the download of the libraries on the first run
 
 
 @contextmanager
-def step(sentence: str) -> Iterator[None]:
-    """Print one line for what the block does, with the seconds that it took."""
+def progress(message: str) -> Iterator[None]:
+    """Print `message`, and the seconds that the block took."""
     start = time.monotonic()
-    print(f"{sentence} ... ", end="", flush=True)
+    print(f"{message} ... ", end="", flush=True)
     yield
     print(f"{time.monotonic() - start:.1f} s", flush=True)
 
 
-def wanted_port() -> int:
-    """Return the port to serve on, or exit with a sentence if it is none."""
+def port_from_environment() -> int:
+    """Return PORT, or exit with a message if it is invalid."""
     port = os.environ.get("PORT", "8000")
     if port.isascii() and port.isdigit() and 0 < int(port) < 2**16:
         return int(port)
-    sys.exit(f"PORT={port} is no port: a number from 1 to 65535 would be, such as: make demo PORT=8001")
+    sys.exit(f"PORT={port} is not a port. Use a number from 1 to 65535: make demo PORT=8001")
 
 
-def refuse_busy(port: int) -> None:
-    """Exit with a sentence if somebody else has the port, before the minutes that installing takes."""
+def check_port_is_free(port: int) -> None:
+    """Exit with a message if the port is in use, before the installation, which takes minutes."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -55,73 +56,72 @@ def refuse_busy(port: int) -> None:
             )
 
 
-def environment(port: int) -> dict[str, str]:
-    """Return this environment without what would turn the demo into something else.
+def service_environment(port: int) -> dict[str, str]:
+    """Return this process's environment without variables that would change the demo.
 
-    A DATABASE_URL that somebody has set is for their own service, and make's flags are for the Makefile they were
-    typed for.
+    A DATABASE_URL in the user's shell belongs to another service. make's flags belong to the template's Makefile.
     """
     settings = set(re.findall(r"^[# ]*([A-Z][A-Z0-9_]*)=", (DEMO / ".env.example").read_text("utf-8"), re.MULTILINE))
-    foreign = settings | {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "VIRTUAL_ENV", "VENV", "ONCE"}
-    kept = {name: value for name, value in os.environ.items() if name not in foreign}
-    return kept | {"PORT": str(port), "BIND_ADDRESS": "127.0.0.1"}
+    removed = settings | {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "VIRTUAL_ENV", "VENV", "ONCE"}
+    inherited = {name: value for name, value in os.environ.items() if name not in removed}
+    return inherited | {"PORT": str(port), "BIND_ADDRESS": "127.0.0.1"}
 
 
-def answers(url: str) -> bool:
-    """Tell whether `url` is answered with 200 within two seconds."""
+def responds(url: str) -> bool:
+    """Return whether a GET of `url` succeeds within two seconds."""
     try:
-        with LOOPBACK.open(url, timeout=2):
+        with DIRECT_OPENER.open(url, timeout=2):
             return True
     except (OSError, http.client.HTTPException):
         return False
 
 
 def wait_until_ready(service: subprocess.Popen[bytes], url: str) -> None:
-    """Return when the service is ready; exit with the end of its log when it stops or takes too long."""
-    end = time.monotonic() + READY_SECONDS
-    while not answers(url):
-        if service.poll() is not None or time.monotonic() > end:
+    """Wait until `url` responds; exit with the end of the log if the service stops or READY_SECONDS pass."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not responds(url):
+        if service.poll() is not None or time.monotonic() > deadline:
             tail = "\n".join(LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
-            sys.exit(f"failed.\nThe service did not start; the end of {LOG.name}:\n{tail}")
+            sys.exit(f"failed.\nThe service did not start. End of {LOG.name}:\n{tail}")
         time.sleep(0.2)
 
 
 def serve(port: int) -> None:
-    """Run the baked service until it has shown itself (ONCE=1) or somebody stops it."""
-    address = f"http://127.0.0.1:{port}"
+    """Run the baked service until the example requests are done (ONCE=1) or the user stops it."""
+    url = f"http://127.0.0.1:{port}"
     command = ["make", "--no-print-directory", "-C", str(DEMO), "run"]
-    with LOG.open("wb") as log, child_group(command, log, env=environment(port)) as service:
-        with step("Installing its libraries, migrating a SQLite file, starting (make run; log: build/demo.log)"):
-            wait_until_ready(service, f"{address}/ready")
-        show_first_requests(address)
-        print(f"\nThe API's documentation: {address}/docs", flush=True)
+    with LOG.open("wb") as log, process_group(command, log, env=service_environment(port)) as service:
+        with progress("Installing libraries, migrating a SQLite file, starting (make run; log: build/demo.log)"):
+            wait_until_ready(service, f"{url}/ready")
+        send_first_requests(url)
+        print(f"\nAPI documentation: {url}/docs", flush=True)
         if os.environ.get("ONCE", "") not in {"", "0"}:
             return
-        print(f"The service is in {DEMO.relative_to(Path.cwd())} and serves until Ctrl-C stops it.", flush=True)
-        sys.exit(f"The service stopped by itself with status {service.wait()}; see {LOG.name}.")
+        print(f"The service in {DEMO.relative_to(Path.cwd())} is running. Press Ctrl-C to stop it.", flush=True)
+        sys.exit(f"The service stopped with status {service.wait()}; see {LOG.name}.")
 
 
 def run() -> None:
-    """Do the steps in order; each failure ends in a sentence."""
-    port = wanted_port()
-    refuse_busy(port)
+    """Run all steps; exit with a message if one fails."""
+    port = port_from_environment()
+    check_port_is_free(port)
     try:
-        with step("Baking a service with the default answers into build/demo"):
+        with progress("Baking a service with the default answers into build/demo"):
             bake(DEMO)
         serve(port)
-    except (NotBakedError, NotAnsweredError) as error:
+    except (BakeError, RequestFailedError) as error:
         sys.exit(f"failed.\n{error}")
 
 
 def main() -> None:
-    """Run the demo; a request to stop, however it is made, ends the service too and shows no traceback."""
-    for sign in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sign, signal.default_int_handler)
+    """Run the demo; SIGINT, SIGTERM and SIGHUP stop the service too and print no traceback."""
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.default_int_handler)
     try:
         run()
     except KeyboardInterrupt:
         print("\nStopped.")
-    except BrokenPipeError:  # whoever read the output has gone, as `make demo | head` does
+    except BrokenPipeError:  # the reader of the output has exited, as in `make demo | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 

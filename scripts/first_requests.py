@@ -1,6 +1,6 @@
-"""The first conversation with a new service, shown as the shell commands that a person would type and what came back.
+"""Example requests to a new service, printed as shell commands with their responses.
 
-The README shows the same commands, word for word; a test compares them, and another runs the README's in a shell.
+The READMEs contain the same commands. One test compares them, another runs the commands of the service's README.
 """
 
 from __future__ import annotations
@@ -16,134 +16,132 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-ANSWER_SECONDS = 30
-RUN_SECONDS = 60
-LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the machine cannot reach it
+RESPONSE_SECONDS = 30
+POLL_SECONDS = 60
+DIRECT_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # an HTTP proxy cannot reach 127.0.0.1
 ACCOUNT = {"email": "ada@example.com", "password": "correct horse battery staple"}
-PLACE = {"latitude": 48.2082, "longitude": 16.3738, "accuracy": 12.5}
+LOCATION = {"latitude": 48.2082, "longitude": 16.3738, "accuracy": 12.5}
 FILE_NAME = "readings.csv"
-FILE = "city,celsius\nVienna,21.5\nOslo,12\nLima,\n"
+FILE_CONTENT = "city,celsius\nVienna,21.5\nOslo,12\nLima,\n"
 BEARER = '-H "Authorization: Bearer $TOKEN"'
 TEXT, NUMBER = r'"\([^"]*\)"', r"\([0-9]*\)"
 JSON = "-H 'Content-Type: application/json'"
 
 
-class NotAnsweredError(Exception):
-    """The service did not answer, or not with success; the text says which request and how."""
+class RequestFailedError(Exception):
+    """A request got no response or an error status; the message names the request and the reason."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """One request: to a path below the API, with a JSON body, or a file, or a method of its own.
+class ExampleRequest:
+    """One request to a path below /api/v1, with an optional JSON body or file upload.
 
-    What the answer holds behind `keep` becomes the shell variable of that name.
+    `save` stores a member of the response in a shell variable for later requests.
     """
 
     path: str
     body: dict[str, Any] | None = None
     upload: bool = False
-    method: str = ""
-    signed: bool = True
-    keep: tuple[str, str, str] | None = None  # variable, member of the answer, what its value looks like to sed
-    until: str = ""  # a regular expression; asked again until the answer holds it
+    method: str = ""  # default: POST with a body or file, GET without
+    authenticated: bool = True
+    save: tuple[str, str, str] | None = None  # shell variable, JSON member, sed pattern of its value
+    poll_until: str = ""  # regular expression; the request is repeated until the response matches
 
     def shell(self) -> str:
-        """Return the command that does it; what is kept is cut out of the answer with sed."""
+        """Return the curl command; sed extracts the saved member."""
         words = ["curl -s", *([f"-X {self.method}"] if self.method else []), f"$API{self.path}"]
-        words += [BEARER] if self.signed else []
+        words += [BEARER] if self.authenticated else []
         words += [f"{JSON} -d '{json.dumps(self.body)}'"] if self.body is not None else []
         words += [f"-F file=@{FILE_NAME}"] if self.upload else []
         command = " ".join(words)
-        if self.keep:
-            variable, member, value = self.keep
+        if self.save:
+            variable, member, value = self.save
             return f"""{variable}=$({command} | sed 's/.*"{member}":{value}.*/\\1/')"""
-        return f"until {command} | grep -E '{self.until}'; do sleep 1; done" if self.until else command
+        return f"until {command} | grep -E '{self.poll_until}'; do sleep 1; done" if self.poll_until else command
 
 
-CONVERSATION = [
-    Step("/auth/register", ACCOUNT, signed=False),
-    Step("/auth/login", ACCOUNT, signed=False, keep=("TOKEN", "access_token", TEXT)),
-    Step("/locations", PLACE),
-    Step("/locations"),
-    Step("/data-files", upload=True, keep=("FILE", "id", NUMBER)),
-    Step("/data-files/$FILE/tests", method="POST", keep=("RUN", "id", NUMBER)),
-    Step("/tests/$RUN", until="passed|failed"),
-    Step("/users/me/data-export"),
+FIRST_REQUESTS = [
+    ExampleRequest("/auth/register", ACCOUNT, authenticated=False),
+    ExampleRequest("/auth/login", ACCOUNT, authenticated=False, save=("TOKEN", "access_token", TEXT)),
+    ExampleRequest("/locations", LOCATION),
+    ExampleRequest("/locations"),
+    ExampleRequest("/data-files", upload=True, save=("FILE", "id", NUMBER)),
+    ExampleRequest("/data-files/$FILE/tests", method="POST", save=("RUN", "id", NUMBER)),
+    ExampleRequest("/tests/$RUN", poll_until="passed|failed"),
+    ExampleRequest("/users/me/data-export"),
 ]
 
 
-def shell_lines(address: str) -> Iterator[str]:
-    """Yield the commands of the whole conversation with a service at `address`."""
-    yield f"API={address}/api/v1"
-    for step in CONVERSATION:
-        if step.upload:
-            yield f"printf '{FILE}' > {FILE_NAME}".replace("\n", "\\n")
-        yield step.shell()
+def shell_commands(url: str) -> Iterator[str]:
+    """Yield the shell commands that send all example requests to a service at `url`."""
+    yield f"API={url}/api/v1"
+    for request in FIRST_REQUESTS:
+        if request.upload:
+            yield f"printf '{FILE_CONTENT}' > {FILE_NAME}".replace("\n", "\\n")
+        yield request.shell()
 
 
 @dataclass
-class Conversation:
-    """The steps, done one after the other, and the variables kept on the way."""
+class ExampleClient:
+    """Sends example requests to a service and keeps the saved variables."""
 
-    address: str
+    url: str
     variables: dict[str, str] = field(default_factory=dict)
 
-    def do(self, step: Step) -> dict[str, Any]:
-        """Send a step's request and return the answer's JSON; raise NotAnsweredError unless it is a success."""
-        deadline = time.monotonic() + RUN_SECONDS
+    def send(self, request: ExampleRequest) -> None:
+        """Send a request and print the response; raise RequestFailedError unless the status is 2xx."""
+        deadline = time.monotonic() + POLL_SECONDS
         while True:
-            status, text = self._answer(self._prepared(step))
-            if status >= 300 or re.search(step.until, text):  # noqa: PLR2004  # the 2xx are the good ones
+            status, text = self._open(self._prepare(request))
+            if status >= 300 or re.search(request.poll_until, text):  # noqa: PLR2004  # 2xx is success
                 break
             if time.monotonic() > deadline:
-                message = f"{step.path} did not say {step.until} within {RUN_SECONDS} s"
-                raise NotAnsweredError(message)
+                message = f"{request.path}: no response matched {request.poll_until} within {POLL_SECONDS} s"
+                raise RequestFailedError(message)
             time.sleep(1)
         print(f"{status} {text.strip()}", flush=True)
         if status >= 300:  # noqa: PLR2004  # as above
-            message = f"/api/v1{step.path} was answered with status {status}"
-            raise NotAnsweredError(message)
-        answer: dict[str, Any] = json.loads(text)
-        if step.keep:
-            variable, member, _ = step.keep
-            self.variables[variable] = str(answer[member])
-        return answer
+            message = f"/api/v1{request.path} returned status {status}"
+            raise RequestFailedError(message)
+        if request.save:
+            variable, member, _ = request.save
+            self.variables[variable] = str(json.loads(text)[member])
 
-    def _prepared(self, step: Step) -> urllib.request.Request:
-        path = re.sub(r"\$([A-Z]+)", lambda found: self.variables[found[1]], step.path)
-        headers = {"Authorization": f"Bearer {self.variables['TOKEN']}"} if step.signed else {}
+    def _prepare(self, request: ExampleRequest) -> urllib.request.Request:
+        path = re.sub(r"\$([A-Z]+)", lambda match: self.variables[match[1]], request.path)
+        headers = {"Authorization": f"Bearer {self.variables['TOKEN']}"} if request.authenticated else {}
         body = None
-        if step.body is not None:
-            body, headers["Content-Type"] = json.dumps(step.body).encode(), "application/json"
-        if step.upload:
-            body, headers["Content-Type"] = multipart(FILE_NAME, FILE.encode())
-        method = step.method or ("GET" if body is None else "POST")
-        return urllib.request.Request(f"{self.address}/api/v1{path}", body, headers, method=method)  # noqa: S310  # the address is our own
+        if request.body is not None:
+            body, headers["Content-Type"] = json.dumps(request.body).encode(), "application/json"
+        if request.upload:
+            body, headers["Content-Type"] = multipart(FILE_NAME, FILE_CONTENT.encode())
+        method = request.method or ("GET" if body is None else "POST")
+        return urllib.request.Request(f"{self.url}/api/v1{path}", body, headers, method=method)  # noqa: S310  # a fixed http URL
 
-    def _answer(self, request: urllib.request.Request) -> tuple[int, str]:
-        """Return status and body, whatever the status; raise NotAnsweredError if nothing came back."""
+    def _open(self, request: urllib.request.Request) -> tuple[int, str]:
+        """Return status and body of any response; raise RequestFailedError if there is none."""
         try:
-            with LOOPBACK.open(request, timeout=ANSWER_SECONDS) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as problem:
-            return problem.code, problem.read().decode(errors="replace")
+            with DIRECT_OPENER.open(request, timeout=RESPONSE_SECONDS) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
-            message = f"{request.full_url} was not answered: {error}"
-            raise NotAnsweredError(message) from error
+            message = f"{request.full_url}: no response: {error}"
+            raise RequestFailedError(message) from error
 
 
 def multipart(name: str, content: bytes) -> tuple[bytes, str]:
-    """Return a form with one file as its field `file` (RFC 7578), and its content type."""
+    """Return a multipart body (RFC 7578) with one file in the field `file`, and its content type."""
     boundary = uuid.uuid4().hex
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
     return head.encode() + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def show_first_requests(address: str) -> None:
-    """Make an account, save a position, upload a file and have it tested, and export it all."""
-    conversation = Conversation(address)
-    steps = iter(CONVERSATION)
-    for line in shell_lines(address):
-        print(f"\n$ {line}")
-        if "curl" in line:
-            conversation.do(next(steps))
+def send_first_requests(url: str) -> None:
+    """Print each shell command, send its request and print the response."""
+    client = ExampleClient(url)
+    requests = iter(FIRST_REQUESTS)
+    for command in shell_commands(url):
+        print(f"\n$ {command}")
+        if "curl" in command:
+            client.send(next(requests))

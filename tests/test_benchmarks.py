@@ -1,4 +1,4 @@
-"""What `make bench` finds can be believed: the arithmetic, the load, what is counted, and the servers' answers."""
+"""The benchmark: statistics, load generator, process statistics, choice of Python, and a complete short run."""
 
 from __future__ import annotations
 
@@ -16,76 +16,120 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from baking import ROOT
-from conftest import Bakery, plain_environment, run
+from bake import ROOT
+from conftest import BakeFactory, clean_environment, run
 
-from benchmarks.cost import cpu_seconds, family, memory
-from benchmarks.load import NotAnsweredError, drive
-from benchmarks.pairs import Spread, alternate, percentile, ratio, spread
-from benchmarks.routes import BATCH_OF_LOCATIONS, HEALTH
-from benchmarks.tables import table
-from benchmarks.targets import AT_LEAST, AT_MOST, targets
+from benchmarks.interpreter import default_version, find_python
+from benchmarks.load_generator import RequestFailedError, generate_load
+from benchmarks.paired_statistics import Quartiles, alternate, paired_ratio, percentile, quartiles
+from benchmarks.process_stats import cpu_seconds, memory_mb, process_tree
+from benchmarks.routes import HEALTH_CHECK, LOCATION_BATCH
+from benchmarks.targets import LOWER_LIMITS, SCALING_LIMIT, UPPER_LIMITS, evaluate_targets
+from benchmarks.text_table import format_table
 
-SERVERS = {"service", "bare Flask", "FastAPI", "Django REST framework", "floor"}
-GROWTH = "active users: p95 at 100 rows / at 10"
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-def test_a_machine_that_slows_down_changes_no_ratio() -> None:
-    slowness = iter([1.0, 1.1, 1.3, 1.6, 1.9, 2.4, 2.5, 2.9])
-
-    pairs = alternate([lambda: 3 * next(slowness), lambda: 2 * next(slowness)], rounds=4)
-
-    assert ratio(pairs, float).median == pytest.approx(1.5, rel=0.05)
+SERVERS = {"service", "bare Flask", "FastAPI", "Django REST framework", "minimal WSGI"}
+SCALING = "active users: p95 at 100 rows / at 10"
+Responder = Callable[[BaseHTTPRequestHandler], None]
 
 
-def test_every_other_round_goes_backwards() -> None:
-    asked: list[str] = []
+def test_paired_ratio_ignores_machine_drift() -> None:
+    slowdown = iter([1.0, 1.1, 1.3, 1.6, 1.9, 2.4, 2.5, 2.9])
 
-    def ask(name: str) -> str:
-        asked.append(name)
+    pairs = alternate([lambda: 3 * next(slowdown), lambda: 2 * next(slowdown)], rounds=4)
+
+    assert paired_ratio(pairs, float).median == pytest.approx(1.5, rel=0.05)
+
+
+def test_every_other_round_runs_in_reverse() -> None:
+    calls: list[str] = []
+
+    def measure(name: str) -> str:
+        calls.append(name)
         return name
 
-    pairs = alternate([partial(ask, "a"), partial(ask, "b")], rounds=3)
+    pairs = alternate([partial(measure, "a"), partial(measure, "b")], rounds=3)
 
-    assert asked == ["a", "b", "b", "a", "a", "b"]
+    assert calls == ["a", "b", "b", "a", "a", "b"]
     assert pairs == [("a", "b")] * 3
 
 
-def test_a_spread_is_the_median_with_its_quartiles() -> None:
-    assert spread([5, 1, 2, 4, 3]) == Spread(3, 2, 4)
-    assert spread([7]) == Spread(7, 7, 7)
+def test_quartiles_of_five_values_and_of_one() -> None:
+    assert quartiles([5, 1, 2, 4, 3]) == Quartiles(3, 2, 4)
+    assert quartiles([7]) == Quartiles(7, 7, 7)
 
 
-@pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.95, 95), (0.99, 99), (1, 100), (0.001, 1)])
-def test_a_percentile_is_the_value_that_so_many_do_not_exceed(share: float, value: int) -> None:
-    assert percentile(list(range(100, 0, -1)), share) == value
+@pytest.mark.parametrize(("fraction", "value"), [(0.5, 50), (0.95, 95), (0.99, 99), (1, 100), (0.001, 1)])
+def test_percentile_uses_nearest_rank(fraction: float, value: int) -> None:
+    assert percentile(list(range(100, 0, -1)), fraction) == value
 
 
-def test_a_table_has_straight_columns() -> None:
-    lines = list(table(["route", "ms"], [["profile read", "1.5"], ["empty", "10.25"]]))
+def test_table_aligns_columns() -> None:
+    lines = list(format_table(["route", "ms"], [["profile read", "1.5"], ["empty", "10.25"]]))
 
     assert lines == ["route            ms", "profile read    1.5", "empty         10.25"]
 
 
 @pytest.mark.req("X4")
-def test_a_target_is_met_at_its_limit_and_not_beyond() -> None:
-    at_limits = {name: Spread(limit, 0, 0) for name, limit in (AT_MOST | AT_LEAST | {GROWTH: 1.5}).items()}
+def test_target_is_met_at_its_limit_but_not_beyond() -> None:
+    limits = UPPER_LIMITS | LOWER_LIMITS | {SCALING: SCALING_LIMIT}
+    at_limits = {name: Quartiles(limit, 0, 0) for name, limit in limits.items()}
     beyond = {
-        name: Spread(found.median + (-0.01 if name in AT_LEAST else 0.01), 0, 0) for name, found in at_limits.items()
+        name: Quartiles(limit + (-0.01 if name in LOWER_LIMITS else 0.01), 0, 0) for name, limit in limits.items()
     }
 
-    assert all(target.met for target in targets(at_limits, [10, 100]))
-    assert not any(target.met for target in targets(beyond, [10, 100]))
+    assert all(target.met for target in evaluate_targets(at_limits, [10, 100]))
+    assert not any(target.met for target in evaluate_targets(beyond, [10, 100]))
+
+
+def fake_python(path: Path, script: str) -> str:
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def machine_without_pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that holds the only PATH entry (`bin`) and the root of pyenv (`pyenv`), both missing."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    return tmp_path
+
+
+def test_benchmark_uses_default_python_of_a_bake() -> None:
+    answers = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+
+    assert default_version() == answers["python_version"][0]
+
+
+def test_python_on_path_is_preferred(machine_without_pythons: Path) -> None:
+    on_path = fake_python(machine_without_pythons / "bin" / "python9.9", "echo 9.9")
+    fake_python(machine_without_pythons / "pyenv" / "versions" / "9.9.1" / "bin" / "python9.9", "echo 9.9")
+
+    assert find_python("9.9") == on_path
+
+
+def test_newest_pyenv_python_replaces_a_broken_shim(machine_without_pythons: Path) -> None:
+    fake_python(machine_without_pythons / "bin" / "python9.9", "echo 'command not found' >&2; exit 127")
+    versions = machine_without_pythons / "pyenv" / "versions"
+    fake_python(versions / "9.9.9" / "bin" / "python9.9", "echo 9.9")
+    newest = fake_python(versions / "9.9.10" / "bin" / "python9.9", "echo 9.9")
+
+    assert find_python("9.9") == newest
+
+
+@pytest.mark.usefixtures("machine_without_pythons")
+def test_running_python_is_the_fallback() -> None:
+    assert find_python("9.9") == sys.executable
 
 
 @contextmanager
-def answering(answer: Answer) -> Iterator[int]:
-    """A server that answers every request so; yields its port."""
+def http_server(respond: Responder) -> Iterator[int]:
+    """An HTTP server that handles every request with `respond`; yields its port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        do_GET = do_POST = answer  # noqa: N815  # the names that the library asks for
+        do_GET = do_POST = respond  # noqa: N815  # names that BaseHTTPRequestHandler requires
 
         def log_message(self, *_: object) -> None:
             pass
@@ -96,7 +140,7 @@ def answering(answer: Answer) -> Iterator[int]:
         server.shutdown()
 
 
-def say(handler: BaseHTTPRequestHandler, status: int = 200, body: bytes = b"x" * 300_000) -> None:
+def send(handler: BaseHTTPRequestHandler, status: int = 200, body: bytes = b"x" * 300_000) -> None:
     handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
     handler.send_response(status)
     handler.send_header("content-LENGTH", str(len(body)))
@@ -104,104 +148,128 @@ def say(handler: BaseHTTPRequestHandler, status: int = 200, body: bytes = b"x" *
     handler.wfile.write(body)
 
 
-def test_every_answer_is_waited_for_and_counted_once() -> None:
-    answered: list[str] = []
+def test_load_generator_counts_every_response_once() -> None:
+    authorizations: list[str] = []
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        say(handler)
-        answered.append(handler.headers["Authorization"])
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        send(handler)
+        authorizations.append(handler.headers["Authorization"])
 
-    with answering(answer) as port:
-        traffic = drive(port, BATCH_OF_LOCATIONS.messages(["one", "two"]), 0.3, connections=4)
+    with http_server(respond) as port:
+        load = generate_load(port, LOCATION_BATCH.raw_requests(["one", "two"]), 0.3, connections=4)
 
-    assert len(traffic.latencies) == len(answered) > 4
-    assert set(answered) == {"Bearer one", "Bearer two"}
-    assert all(0 < latency <= traffic.seconds for latency in traffic.latencies)
-
-
-def test_a_request_is_sent_again_when_the_server_has_closed_the_connection() -> None:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        say(handler)
-        handler.close_connection = len(answered) < 4  # after it said that the connection is kept
-        answered.append("")
-
-    answered: list[str] = []
-    with answering(answer) as port:
-        traffic = drive(port, HEALTH.messages([""]), 0.3, connections=2)
-
-    assert traffic.resent >= 4
-    assert len(traffic.latencies) == len(answered) > 4
+    assert len(load.latencies) == len(authorizations) > 4
+    assert set(authorizations) == {"Bearer one", "Bearer two"}
+    assert all(0 < latency <= load.seconds for latency in load.latencies)
 
 
-def test_a_refusal_is_no_answer() -> None:
+def test_request_is_resent_after_server_closes_connection() -> None:
+    responses: list[str] = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        send(handler)
+        handler.close_connection = len(responses) < 4  # although the response announced keep-alive
+        responses.append("")
+
+    with http_server(respond) as port:
+        load = generate_load(port, HEALTH_CHECK.raw_requests([""]), 0.3, connections=2)
+
+    assert load.resent >= 4
+    assert len(load.latencies) == len(responses) > 4
+
+
+def test_error_response_stops_the_load_generator() -> None:
     with (
-        answering(lambda handler: say(handler, 429, b"slow down")) as port,
-        pytest.raises(NotAnsweredError, match=r"429(.|\n)*slow down"),
+        http_server(lambda handler: send(handler, 429, b"slow down")) as port,
+        pytest.raises(RequestFailedError, match=r"429(.|\n)*slow down"),
     ):
-        drive(port, HEALTH.messages([""]), 0.3, connections=2)
+        generate_load(port, HEALTH_CHECK.raw_requests([""]), 0.3, connections=2)
 
 
-def test_cpu_time_is_that_of_a_process_and_all_that_came_of_it() -> None:
+def test_cpu_time_includes_living_and_ended_descendants() -> None:
     burn = "import time\nwhile time.process_time() < 0.3: pass\n"
     ended_child = f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {burn!r}])\n{burn}"
-    living = f"{ended_child}\nprint(flush=True)\ntime.sleep(60)"
-    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {living!r}])"
+    child = f"{ended_child}\nprint(flush=True)\ntime.sleep(60)"
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])"
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, process_group=0) as process:
         assert process.stdout
         process.stdout.readline()
 
-        assert len(family(process.pid)) == 2
+        assert len(process_tree(process.pid)) == 2
         assert 0.6 <= cpu_seconds(process.pid) < 1.5
         os.killpg(process.pid, 9)
 
 
-def test_memory_that_is_shared_with_a_parent_is_not_its_own() -> None:
-    fork = "import os, sys, time\nheld = b'x' * 50_000_000\nos.fork()\nprint(flush=True)\ntime.sleep(60)"
+def test_unique_set_size_excludes_memory_shared_with_parent() -> None:
+    fork = "import os, sys, time\ndata = b'x' * 50_000_000\nos.fork()\nprint(flush=True)\ntime.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", fork], stdout=subprocess.PIPE, process_group=0) as process:
         assert process.stdout
         process.stdout.readline()
         process.stdout.readline()
-        own = memory(process.pid)
+        memory = memory_mb(process.pid)
 
-        assert own["unshared"] < 20 < own["proportional"]
+        assert memory["uss"] < 20 < memory["pss"]
         os.killpg(process.pid, 9)
 
 
 @pytest.mark.req("X4")
-def test_an_empty_answer_is_told_by_what_its_time_goes_to(baked: Bakery, service_venv: Path) -> None:
-    folders = os.pathsep.join(map(str, (baked(), ROOT)))
+def test_profile_reports_cpu_share_of_each_component(bake_service: BakeFactory, service_venv: Path) -> None:
+    folders = os.pathsep.join(map(str, (bake_service(), ROOT)))
     command = [str(service_venv / "bin" / "python"), "-m", "benchmarks.profile"]
 
-    said = run(command, baked(), plain_environment(PYTHONPATH=folders, PYTHONDONTWRITEBYTECODE="1"))
+    output = run(command, bake_service(), clean_environment(PYTHONPATH=folders, PYTHONDONTWRITEBYTECODE="1"))
 
-    found = dict(re.findall(r"^(\w.*?) +(\d+)%$", said, re.MULTILINE))
-    assert {"log line", "counts", "traces", "Flask and Werkzeug"} <= found.keys()
-    assert 95 <= sum(map(int, found.values())) <= 105
-    assert int(found["Flask and Werkzeug"]) > int(found["traces"])
+    shares = dict(re.findall(r"^(\w.*?) +(\d+)%$", output, re.MULTILINE))
+    assert {"logging", "metrics", "tracing", "Flask and Werkzeug"} <= shares.keys()
+    assert 95 <= sum(map(int, shares.values())) <= 105
+    assert int(shares["Flask and Werkzeug"]) > int(shares["tracing"])
 
 
 @pytest.fixture(scope="session")
 def peers() -> Path:
-    """The environment of the service's peers, kept from one run to the next."""
+    """The virtual environment of the peers; later test runs reuse it."""
     run(["make", "build/bench/peers/installed", f"PYTHON={sys.executable}"], ROOT)
     return ROOT / "build" / "bench" / "peers"
 
 
 @pytest.mark.req("X4")
-def test_the_whole_run_finds_every_figure_and_its_servers_answer_alike(
-    baked: Bakery, service_venv: Path, peers: Path, tmp_path: Path
+def test_smoke_run_reports_every_figure(
+    bake_service: BakeFactory, service_venv: Path, peers: Path, tmp_path: Path
 ) -> None:
-    service = shutil.copytree(baked(), tmp_path / "service", symlinks=True)
-    results = tmp_path / "deeper" / "bench.json"
+    service = shutil.copytree(bake_service(), tmp_path / "service", symlinks=True)
+    results = tmp_path / "missing" / "bench.json"
     command = [str(service_venv / "bin" / "python"), "-m", "benchmarks", "--service", str(service)]
     command += ["--peers", str(peers), "--plan", "smoke", "--results", str(results)]
 
-    said = run(command, ROOT, plain_environment(PYTHONPATH=str(service)))
+    output = run(command, ROOT, clean_environment(PYTHONPATH=str(service)))
 
-    found = json.loads(results.read_text(encoding="utf-8"))
-    assert found["rounds"] == 1
-    assert found["machine"]["cores"] >= 1
-    assert {"name", "value", "limit", "met"} <= found["targets"][0].keys()
-    assert len(found["targets"]) == len(AT_MOST | AT_LEAST) + 1
-    assert [set(by_server) for by_server in found["figures"]["routes"].values()] == [SERVERS] * 4
-    assert all(target["name"] in said for target in found["targets"])
+    document = json.loads(results.read_text(encoding="utf-8"))
+    assert document["rounds"] == 1
+    assert document["machine"]["cores"] >= 1
+    assert {"name", "value", "limit", "met"} <= document["targets"][0].keys()
+    assert len(document["targets"]) == len(UPPER_LIMITS | LOWER_LIMITS) + 1
+    assert [set(by_server) for by_server in document["figures"]["routes"].values()] == [SERVERS] * 4
+    assert all(target["name"] in output for target in document["targets"])
+    assert f"Service on Python {document['machine']['python']}, peers on Python" in output
+
+
+@pytest.mark.req("S13")
+def test_overload_benchmark_reports_each_scenario(
+    bake_service: BakeFactory, service_venv: Path, tmp_path: Path
+) -> None:
+    service = shutil.copytree(bake_service(), tmp_path / "service", symlinks=True)
+    command = [str(service_venv / "bin" / "python"), "-m", "benchmarks.overload", "--service", str(service)]
+    environment = clean_environment(PYTHONPATH=f"{service}{os.pathsep}{ROOT}")
+
+    done = subprocess.run(
+        [*command, "--seconds", "1", "--only", "Redis"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    rows = [line for line in done.stdout.splitlines() if line.startswith("full Redis")]
+    assert len(rows) == 1, done.stdout + done.stderr
+    assert "->" in rows[0]

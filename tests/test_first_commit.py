@@ -1,4 +1,4 @@
-"""A bake ends in a clean first commit where git is there, and is complete where git, or the network, is not."""
+"""A bake ends with a clean first commit if git is installed; it needs neither git nor a network."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ import sys
 from pathlib import Path
 
 import pytest
-from baking import bake
-from conftest import Bakery, plain_environment, run
+from bake import bake
+from conftest import BakeFactory, clean_environment, run
 
-BAKE = "import sys; sys.path[:0] = sys.argv[1:2]; from baking import *; print(bake(Path(sys.argv[2]), template=ROOT))"
-SECRETIVE = (".env", "app.db", "instance/app.db", "app.log", "uploads/file.bin", ".venv/x", "build/x")
+BAKE = "import sys; sys.path[:0] = sys.argv[1:2]; from bake import *; print(bake(Path(sys.argv[2]), template=ROOT))"
+IGNORED_PATHS = (".env", "app.db", "instance/app.db", "app.log", "uploads/file.bin", ".venv/x", "build/x")
 
 
 def git(service: Path, *arguments: str) -> list[str]:
     return run(["git", *arguments], service).splitlines()
 
 
-def bake_apart(template: Path, folder: Path, *prefix: str, **env: str) -> str:
-    """Bake in a process of its own, started through `prefix` and in a changed environment."""
+def file_names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def bake_in_subprocess(template: Path, folder: Path, *prefix: str, **env: str) -> str:
+    """Bake in a new process with the command prefix `prefix` and a changed environment; return its output."""
     command = [*prefix, sys.executable, "-c", BAKE, str(template / "scripts"), str(folder)]
-    return run(command, folder.parent, plain_environment(**env))
+    return run(command, folder.parent, clean_environment(**env))
 
 
 @pytest.mark.req("T3")
-def test_the_first_commit_holds_all_but_the_secrets(baked: Bakery) -> None:
-    service = baked()
+def test_first_commit_contains_all_files_but_secrets(bake_service: BakeFactory) -> None:
+    service = bake_service()
 
     assert git(service, "log", "--format=%s") == ["Bake my-flask-service from cookiecutter-flask-service"]
     assert git(service, "branch", "--show-current") == ["main"]
@@ -37,21 +41,21 @@ def test_the_first_commit_holds_all_but_the_secrets(baked: Bakery) -> None:
 
 
 @pytest.mark.req("T3")
-def test_git_ignores_what_must_never_be_committed(baked: Bakery) -> None:
-    assert git(baked(), "check-ignore", *SECRETIVE) == list(SECRETIVE)
+def test_git_ignores_secrets_and_artefacts(bake_service: BakeFactory) -> None:
+    assert git(bake_service(), "check-ignore", *IGNORED_PATHS) == list(IGNORED_PATHS)
 
 
 @pytest.mark.req("T3")
-def test_executables_stay_so_on_disk_and_in_git(baked: Bakery) -> None:
-    assert os.access(baked() / "entrypoint.sh", os.X_OK)
-    assert git(baked(), "ls-files", "--stage", "entrypoint.sh")[0].startswith("100755")
+def test_executable_bit_is_kept_on_disk_and_in_git(bake_service: BakeFactory) -> None:
+    assert os.access(bake_service() / "entrypoint.sh", os.X_OK)
+    assert git(bake_service(), "ls-files", "--stage", "entrypoint.sh")[0].startswith("100755")
 
 
 @pytest.mark.req("T3")
-def test_nobody_needs_a_git_identity(template: Path, tmp_path: Path) -> None:
-    nobody = {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "XDG_CONFIG_HOME": ""}
+def test_bake_needs_no_git_identity(template: Path, tmp_path: Path) -> None:
+    no_identity = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "XDG_CONFIG_HOME": ""}
 
-    bake_apart(template, tmp_path / "service", **nobody)
+    bake_in_subprocess(template, tmp_path / "service", HOME=str(tmp_path), **no_identity)
 
     assert git(tmp_path / "service", "log", "--format=%an <%ae>, %cn") == [
         "Example Ltd <team@example.com>, Example Ltd"
@@ -59,71 +63,74 @@ def test_nobody_needs_a_git_identity(template: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.req("T3")
-def test_the_repository_that_a_bake_is_started_from_is_left_alone(template: Path, tmp_path: Path) -> None:
+def test_bake_leaves_surrounding_repository_unchanged(template: Path, tmp_path: Path) -> None:
     outer = tmp_path / "outer"
     outer.mkdir()
     git(outer, "init", "--quiet")
 
-    inside = {"GIT_DIR": str(outer / ".git"), "GIT_WORK_TREE": str(outer), "GIT_INDEX_FILE": str(outer / ".git/index")}
-    bake_apart(template, outer / "service", **inside)
+    git_dir = outer / ".git"
+    variables = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(outer), "GIT_INDEX_FILE": str(git_dir / "index")}
+    bake_in_subprocess(template, outer / "service", **variables)
 
     assert git(outer, "rev-list", "--all") == []
     assert len(git(outer / "service", "rev-list", "--all")) == 1
 
 
 @pytest.mark.req("T3")
-@pytest.mark.parametrize(("state", "word"), [("absent", "git is not installed"), ("broken", "('out of order')")])
-def test_a_bake_is_complete_without_git(template: Path, tmp_path: Path, baked: Bakery, state: str, word: str) -> None:
+@pytest.mark.parametrize(("state", "message"), [("absent", "git is not installed"), ("broken", "('out of order')")])
+def test_bake_is_complete_without_git(
+    template: Path, tmp_path: Path, bake_service: BakeFactory, state: str, message: str
+) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
     if state == "broken":
         (tools / "git").write_text("#!/bin/sh\necho out of order >&2\nexit 3\n", encoding="utf-8")
         (tools / "git").chmod(0o755)
 
-    said = bake_apart(template, tmp_path / "service", PATH=str(tools))
+    output = bake_in_subprocess(template, tmp_path / "service", PATH=str(tools))
 
-    assert word in said
-    assert {path.name for path in (tmp_path / "service").iterdir()} == {p.name for p in baked().iterdir()} - {".git"}
+    assert message in output
+    assert file_names(tmp_path / "service") == file_names(bake_service()) - {".git"}
 
 
 def without_network() -> list[str]:
-    """Return the prefix that runs a command where there is no route, as root or as an ordinary user; never skips."""
+    """Return a command prefix that removes the network, for root or an ordinary user; empty if neither works."""
     unshare = shutil.which("unshare")
     for options in (["--net"], ["--map-root-user", "--net"]):
         if unshare and subprocess.run([unshare, *options, "true"], check=False, capture_output=True).returncode == 0:
             return [unshare, *options]
-    print("No network namespace can be made here: sockets are refused inside Python instead, a weaker proof.")
+    print("unshare cannot create a network namespace; Python sockets are blocked instead, which proves less.")
     return []
 
 
-DEAF = """
+BLOCK_SOCKETS = """
 import socket
 
-def refuse(*_):
-    raise OSError("no network here")
+def block(*_):
+    raise OSError("network is blocked")
 
-socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = block
 """
 
 
 @pytest.mark.req("T3")
-def test_a_bake_needs_no_network(template: Path, tmp_path: Path, baked: Bakery) -> None:
+def test_bake_needs_no_network(template: Path, tmp_path: Path, bake_service: BakeFactory) -> None:
     prefix = without_network()
-    (tmp_path / "sitecustomize.py").write_text("" if prefix else DEAF, encoding="utf-8")
-    dead = dict.fromkeys(("http_proxy", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    (tmp_path / "sitecustomize.py").write_text("" if prefix else BLOCK_SOCKETS, encoding="utf-8")
+    dead_proxies = dict.fromkeys(("http_proxy", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
 
-    bake_apart(template, tmp_path / "service", *prefix, PYTHONPATH=str(tmp_path), **dead)
+    bake_in_subprocess(template, tmp_path / "service", *prefix, PYTHONPATH=str(tmp_path), **dead_proxies)
 
-    assert {path.name for path in (tmp_path / "service").iterdir()} == {path.name for path in baked().iterdir()}
+    assert file_names(tmp_path / "service") == file_names(bake_service())
     assert len(git(tmp_path / "service", "rev-list", "--all")) == 1
 
 
-def test_a_failed_bake_leaves_the_folder_of_the_one_before(template: Path, tmp_path: Path) -> None:
+def test_failed_bake_keeps_previous_folder(template: Path, tmp_path: Path) -> None:
     bake(tmp_path / "service", template=template)
-    before = sorted(path.name for path in (tmp_path / "service").iterdir())
+    before = file_names(tmp_path / "service")
 
     with pytest.raises(Exception, match="project_slug"):
         bake(tmp_path / "service", ["project_slug=../x"], template=template)
 
-    assert sorted(path.name for path in (tmp_path / "service").iterdir()) == before
-    assert [path.name for path in tmp_path.iterdir()] == ["service"]
+    assert file_names(tmp_path / "service") == before
+    assert file_names(tmp_path) == {"service"}

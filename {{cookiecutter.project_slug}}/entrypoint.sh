@@ -1,46 +1,98 @@
 #!/usr/bin/env bash
 # Starts one role of the service: web, worker, beat, flower, migrate or shell.
-# What could go wrong goes wrong here, before anything listens: bad settings, no database, a migration that fails.
+# It exits before it listens if settings are invalid, the database is unreachable, or the migration fails.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
 
+# This shell stays process 1 of the container and passes signals on. The kernel ignores a signal for process 1 as long as
+# that has no handler for it, and a Python program needs about two seconds until it has one.
+child=''
+pending=''
+interrupted=''
+
+# Sends a signal to the child. For a moment the child is a copy of this shell, whose handlers would swallow the signal:
+# its program is then still this shell's (always false where there is no /proc).
+send() {
+  while [ "/proc/$child/exe" -ef "/proc/$$/exe" ]; do
+    sleep 0.01
+  done
+  kill -s "$1" "$child" 2>/dev/null || true
+}
+
+pass_on() {
+  interrupted=yes
+  if [ -n "$child" ]; then
+    send "$1"
+  else
+    pending=$1
+  fi
+}
+
+# Runs a program until it ends, and exits with its status if that is not 0. In the background, because a shell handles no
+# signal while it waits for a program in the foreground.
+run() {
+  local status
+  [ -z "$pending" ] || exit 143
+  "$@" &
+  child=$!
+  [ -z "$pending" ] || send "$pending" # it came before `child` was set
+  while :; do
+    interrupted='' status=0
+    wait "$child" || status=$?
+    [ -n "$interrupted" ] || break # a signal also ends `wait`
+  done
+  child=''
+  [ "$status" = 0 ] || exit "$status"
+}
+
+trap 'pass_on TERM' TERM
+trap 'pass_on TERM' INT # a program in the background ignores INT until it has a handler
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
 role=${1:-web}
 [ $# -eq 0 ] || shift
 export FLASK_APP=wsgi
-# What is in the environment counts, for every program started here alike.
+# Prevents the flask command from reading a .env file: all programs must have the same settings.
 export FLASK_SKIP_DOTENV=1
+
+# Signals to the programs of the roles: quick shutdown, reload, more and fewer processes, reopen logs.
+pass_on_all() {
+  local signal
+  for signal in QUIT HUP USR1 USR2 TTIN TTOU; do
+    # shellcheck disable=SC2064 # expand now
+    trap "pass_on $signal" "$signal"
+  done
+}
 
 case $role in
   web)
-    flask prepare # which loads the app, and that refuses bad settings
-    exec gunicorn --config gunicorn.conf.py "$@"
+    run flask prepare # loads the app, which rejects invalid settings
+    pass_on_all
+    run gunicorn --config gunicorn.conf.py "$@"
     ;;
   worker)
-    flask prepare
-    # Where its processes keep their counts, so that the main one can add them up (app/observability/slots.py).
+    run flask prepare
+    # The worker's processes write their metrics here; its main process aggregates and serves them.
     PROMETHEUS_MULTIPROC_DIR=$(mktemp -d "${TMPDIR:-/tmp}/worker-metrics.XXXXXX")
     export PROMETHEUS_MULTIPROC_DIR
-    exec celery --quiet --app wsgi:celery worker --loglevel INFO "$@"
+    pass_on_all
+    run celery --quiet --app wsgi:celery worker --loglevel INFO "$@"
     ;;
   beat)
-    flask prepare
-    exec celery --quiet --app wsgi:celery beat --loglevel INFO --schedule "${TMPDIR:-/tmp}/beat-schedule" "$@"
+    run flask prepare
+    pass_on_all
+    run celery --quiet --app wsgi:celery beat --loglevel INFO --schedule "${TMPDIR:-/tmp}/beat-schedule" "$@"
     ;;
   flower)
-    # Read as every setting is, from a file or Vault too.
-    FLOWER_PASSWORD=$(python -c 'from app.settings import settings_of; from wsgi import app; print(settings_of(app).FLOWER_PASSWORD or "")')
-    # By the environment and not as an argument, which everybody on the machine could read.
-    export FLOWER_BASIC_AUTH="flower:${FLOWER_PASSWORD:?is not set: Flower shows what tasks are given, so it needs a password}"
-    exec celery --app wsgi:celery flower --address="${BIND_ADDRESS:-0.0.0.0}" --port="${FLOWER_PORT:-5555}" "$@"
+    run python scripts/start_flower.py "$@"
     ;;
   migrate)
-    exec flask init-db # prepares, and adds what every installation has
+    run flask init-db # prepares, then seeds the database
     ;;
   shell)
     exec flask shell "$@"
     ;;
   *)
-    echo "entrypoint.sh: there is no role '$role'. Choose web, worker, beat, flower, migrate or shell." >&2
+    echo "entrypoint.sh: unknown role '$role'. Roles: web, worker, beat, flower, migrate, shell." >&2
     exit 64
     ;;
 esac

@@ -1,7 +1,8 @@
-"""Gunicorn: how many processes serve, how they share their counters, and how they stop."""
+"""Gunicorn configuration: worker processes, shared metrics, and graceful shutdown."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,81 +20,101 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
-gc.disable()  # until all is loaded: to search it again and again for what can go takes a seventh of the time to start
+# In memory: heartbeats must not wait for a disk, and uploads must not fill the file system of the metrics. A process
+# that writes to a metric file on a full file system is killed by SIGBUS.
+SHARED_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - the usual name of the mount
 
-# Before any metric is made: where the processes keep their counts (app/observability/slots.py).
-given_directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-metrics_directory = Path(given_directory or tempfile.mkdtemp(prefix="metrics-"))
+# Set before any metric is created: the directory of the per-process metric files.
+configured_directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+metrics_directory = Path(configured_directory or tempfile.mkdtemp(prefix="metrics-", dir=SHARED_MEMORY))
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_directory)
 metrics_directory.mkdir(parents=True, exist_ok=True)
 for leftover in metrics_directory.glob("*.db"):
     leftover.unlink()
 
-from app.configuration import load  # noqa: E402 - makes metrics
-from app.environment import SettingsError  # noqa: E402
-from app.observability import slots  # noqa: E402
-from app.observability.logging import configuration  # noqa: E402
+from app.features import FEATURE_SETTINGS, PERSONAL_FIELDS  # noqa: E402 - creates metrics
+from app.platform.settings.checks import load_settings  # noqa: E402
+from app.platform.settings.fields import SettingsError  # noqa: E402
+from app.platform.telemetry import multiprocess_metrics  # noqa: E402
+from app.platform.telemetry.logging import logging_config, reset_context  # noqa: E402
+from app.platform.web.gunicorn_worker import BoundedThreadWorker  # noqa: E402
 
 try:
-    settings = load()
+    checked = load_settings(None, FEATURE_SETTINGS)
 except SettingsError as error:
     sys.exit(str(error))
+settings = checked.settings
 
 
 class Logger(glogging.Logger):
-    """Gunicorn's log, through the app's own formatter."""
+    """Gunicorn's error log in the app's format, without an access log."""
 
     def access(self, *_: object) -> None:
-        """Write nothing: the app writes a line per request, with its ids and without its query."""
+        """Write nothing: the app logs each request, with its ids and without its query string."""
 
+
+# glibc keeps freed blocks, such as the 19 MiB of a password hash or the parts of a large body. With a fixed threshold
+# it returns blocks of 1 MiB and more to the system, and one arena for all threads leaves fewer holes between smaller
+# ones: memory shrinks after a flood (`make overload` of the template). Other C libraries lack the function.
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+with suppress(AttributeError):
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1024 * 1024)
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 wsgi_app = "wsgi:app"
 bind = f"{settings.BIND_ADDRESS}:{settings.PORT}"
-worker_class = "gthread"
+worker_class = BoundedThreadWorker
 workers = settings.GUNICORN_WORKERS
 threads = settings.GUNICORN_THREADS
-preload_app = True  # the app is loaded once, so a bad one never listens; the code changes with the container
+preload_app = True  # an app that fails to load never listens; new code comes with a new container
 timeout = settings.GUNICORN_TIMEOUT
 graceful_timeout = settings.GUNICORN_GRACEFUL_TIMEOUT
 max_requests = settings.GUNICORN_MAX_REQUESTS
 max_requests_jitter = max_requests // 10
-keepalive = 75  # longer than a proxy keeps a connection, or else it would send into one that is being closed
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a heartbeat must not wait for a disk
-control_socket_disable = True  # it is a file, and the root file system is read-only
+keepalive = 75  # longer than the proxy's, or the proxy could reuse a connection that is being closed
+worker_tmp_dir = SHARED_MEMORY
+control_socket_disable = True  # the socket is a file, and the root file system is read-only
 logger_class = Logger
-logconfig_dict = configuration(settings)
-forwarded_allow_ips = ""  # the app decides whom to believe: TRUSTED_PROXIES
+logconfig_dict = logging_config(settings, checked.secrets, PERSONAL_FIELDS)
+forwarded_allow_ips = ""  # the app decides which proxies to trust: TRUSTED_PROXIES
+
+BoundedThreadWorker.queue_seconds = settings.GUNICORN_QUEUE_SECONDS
+BoundedThreadWorker.receive_seconds = settings.REQUEST_RECEIVE_SECONDS
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
-    """Give the new process the first free slot."""
-    taken = {sibling.slot for sibling in server.WORKERS.values()}
-    worker.slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
-    gc.freeze()  # what is there stays: a collection that looked at it would copy every page of it into the new process
+    """Assign the first free metrics slot to the new process."""
+    used_slots = {sibling.slot for sibling in server.WORKERS.values()}
+    worker.slot = next(slot for slot in range(len(used_slots) + 1) if slot not in used_slots)
+    gc.freeze()  # without this, a garbage collection would copy the app's memory pages into the new process
 
 
 def post_fork(_server: Arbiter, worker: Worker) -> None:
-    """Count in the process's own files."""
-    slots.take(worker.slot)
+    """Write metrics to the files of the worker's slot."""
+    multiprocess_metrics.acquire(worker.slot)
+
+
+def post_request(_worker: Worker, _request: object, _environ: object, _response: object) -> None:
+    """Forget the user and the request id, which lines about the next request of this thread would have."""
+    reset_context()
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Forget what the process was doing; what it has done stays counted."""
-    slots.free(worker.slot)
+    """Drop the live gauges of the dead process; its counters stay."""
+    multiprocess_metrics.release(worker.slot)
 
 
 def when_ready(server: Arbiter) -> None:
-    """Say what is missing, and drain before a stop: connections that wait to be accepted would be reset."""
-    gc.enable()
-    if settings.embedded:
-        server.log.warning("for development only: %s", "; ".join(settings.embedded))
+    """Log the development substitutes; drain before shutdown, which would reset connections not yet accepted."""
+    if settings.development_substitutes:
+        server.log.warning("for development only: %s", "; ".join(settings.development_substitutes))
     if settings.DRAIN_SECONDS:
         signal.signal(signal.SIGTERM, lambda number, frame: drain(server, number, frame))
 
 
 def drain(server: Arbiter, number: int, frame: Any) -> None:
-    """Say in `/ready` that this service is leaving, and stop a while later; at once when told a second time."""
-    from app.health import is_draining, start_draining  # noqa: PLC0415 - not before the settings are known to be good
+    """Fail `/ready` for DRAIN_SECONDS, then stop; a second signal stops immediately."""
+    from app.platform.operations.health import is_draining, start_draining  # noqa: PLC0415 - only after the settings are valid
 
     if is_draining():
         server.signal(number, frame)
@@ -104,6 +126,6 @@ def drain(server: Arbiter, number: int, frame: Any) -> None:
 
 
 def on_exit(_server: Arbiter) -> None:
-    """Leave no folder behind."""
-    if not given_directory:
+    """Remove the metrics directory if this process created it."""
+    if not configured_directory:
         shutil.rmtree(metrics_directory, ignore_errors=True)

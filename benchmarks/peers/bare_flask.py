@@ -1,4 +1,4 @@
-"""(a) Flask and Flask-SQLAlchemy as their quickstarts have them; PyJWT reads the token. What is sent is not checked."""
+"""(a) Flask and Flask-SQLAlchemy as in their quickstarts, with PyJWT for the token. It does not validate input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import DateTime, Identity
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from werkzeug.exceptions import Unauthorized
 
-Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 
 
 class Base(DeclarativeBase):
@@ -26,7 +26,7 @@ db = SQLAlchemy(app, model_class=Base)
 
 
 class User(db.Model):
-    """Somebody with a token."""
+    """A user."""
 
     __tablename__ = "users"
 
@@ -34,11 +34,11 @@ class User(db.Model):
     email: Mapped[str]
     role: Mapped[str]
     display_name: Mapped[str | None]
-    created_at: Mapped[Moment]
+    created_at: Mapped[Timestamp]
 
 
 class UserLocation(db.Model):
-    """Where somebody was."""
+    """A location of a user."""
 
     __tablename__ = "user_locations"
 
@@ -47,12 +47,12 @@ class UserLocation(db.Model):
     latitude: Mapped[float]
     longitude: Mapped[float]
     accuracy: Mapped[float | None]
-    recorded_at: Mapped[Moment] = mapped_column(default=lambda: datetime.now(UTC))
-    created_at: Mapped[Moment] = mapped_column(default=lambda: datetime.now(UTC))
+    recorded_at: Mapped[Timestamp] = mapped_column(default=lambda: datetime.now(UTC))
+    created_at: Mapped[Timestamp] = mapped_column(default=lambda: datetime.now(UTC))
 
 
-def caller_id() -> int:
-    """Return whom the bearer token speaks for; anything but a good one is answered 401."""
+def current_user_id() -> int:
+    """Return the user id in the bearer token; abort with 401 if the token is missing or invalid."""
     _, _, token = request.headers.get("Authorization", "").partition(" ")
     try:
         return int(jwt.decode(token, os.environ["TOKEN_SECRET"], algorithms=["HS256"])["sub"])
@@ -62,14 +62,14 @@ def caller_id() -> int:
 
 @app.get("/health")
 def health() -> dict[str, str]:
-    """Answer without doing anything."""
+    """Return a constant."""
     return {"status": "ok"}
 
 
 @app.get("/api/v1/users/me")
-def me() -> dict[str, Any]:
-    """Return the caller's profile."""
-    user = db.get_or_404(User, caller_id())
+def profile() -> dict[str, Any]:
+    """Return the user's profile."""
+    user = db.get_or_404(User, current_user_id())
     return {
         "id": user.id,
         "email": user.email,
@@ -80,9 +80,9 @@ def me() -> dict[str, Any]:
 
 
 @app.post("/api/v1/locations")
-def save() -> tuple[dict[str, Any], int]:
-    """Save a position."""
-    location = UserLocation(user_id=caller_id(), **request.get_json())
+def create_location() -> tuple[dict[str, Any], int]:
+    """Insert a location."""
+    location = UserLocation(user_id=current_user_id(), **request.get_json())
     db.session.add(location)
     db.session.commit()
     return {
@@ -96,9 +96,9 @@ def save() -> tuple[dict[str, Any], int]:
 
 
 @app.post("/api/v1/locations/batch")
-def save_batch() -> tuple[dict[str, int], int]:
-    """Save many positions."""
-    user_id = caller_id()
+def create_locations() -> tuple[dict[str, int], int]:
+    """Insert a batch of locations."""
+    user_id = current_user_id()
     rows = [
         {**item, "user_id": user_id, "recorded_at": datetime.fromisoformat(item["recorded_at"])}
         for item in request.get_json()["locations"]

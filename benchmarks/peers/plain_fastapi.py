@@ -1,4 +1,4 @@
-"""(b) FastAPI and SQLAlchemy as its tutorial has them: plain functions, session and user by dependency, PyJWT."""
+"""(b) FastAPI and SQLAlchemy as in its tutorial: plain functions, session and user as dependencies, PyJWT."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import DateTime, Identity, create_engine, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-THREADS = 4  # as every other server here; Starlette's documentation says how
+THREADS = 4  # per process, as in the other servers
 
-# A request holds its connection while it waits for a thread. With the default of five, most would be opened anew.
+# A request holds its connection while it waits for a thread. With the default of 5, most requests would open a new one.
 engine = create_engine(os.environ["DATABASE_URL"], pool_size=16)
 oauth2_scheme = OAuth2PasswordBearer(tokenUrl="token")
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Run plain functions in as many threads as the others have."""
+    """Limit the threads for plain functions, as Starlette's documentation describes."""
     current_default_thread_limiter().total_tokens = THREADS
     yield
 
@@ -33,7 +33,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 
 
 class Base(DeclarativeBase):
@@ -41,7 +41,7 @@ class Base(DeclarativeBase):
 
 
 class User(Base):
-    """Somebody with a token."""
+    """A user."""
 
     __tablename__ = "users"
 
@@ -49,11 +49,11 @@ class User(Base):
     email: Mapped[str]
     role: Mapped[str]
     display_name: Mapped[str | None]
-    created_at: Mapped[Moment]
+    created_at: Mapped[Timestamp]
 
 
 class UserLocation(Base):
-    """Where somebody was."""
+    """A location of a user."""
 
     __tablename__ = "user_locations"
 
@@ -62,12 +62,12 @@ class UserLocation(Base):
     latitude: Mapped[float]
     longitude: Mapped[float]
     accuracy: Mapped[float | None]
-    recorded_at: Mapped[Moment] = mapped_column(default=lambda: datetime.now(UTC))
-    created_at: Mapped[Moment] = mapped_column(default=lambda: datetime.now(UTC))
+    recorded_at: Mapped[Timestamp] = mapped_column(default=lambda: datetime.now(UTC))
+    created_at: Mapped[Timestamp] = mapped_column(default=lambda: datetime.now(UTC))
 
 
 class Profile(BaseModel):
-    """A user as the user sees it."""
+    """Response body of the profile route."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -78,8 +78,8 @@ class Profile(BaseModel):
     created_at: datetime
 
 
-class Position(BaseModel):
-    """Where the caller is, or was."""
+class LocationRequest(BaseModel):
+    """Request body of the location route."""
 
     latitude: float
     longitude: float
@@ -87,14 +87,14 @@ class Position(BaseModel):
     recorded_at: datetime | None = None
 
 
-class Batch(BaseModel):
-    """Several positions."""
+class BatchRequest(BaseModel):
+    """Request body of the batch route."""
 
-    locations: list[Position]
+    locations: list[LocationRequest]
 
 
-class Location(BaseModel):
-    """A saved position."""
+class LocationResponse(BaseModel):
+    """Response body of the location route."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -106,14 +106,14 @@ class Location(BaseModel):
     recorded_at: datetime
 
 
-class Accepted(BaseModel):
-    """How many positions were saved."""
+class BatchResponse(BaseModel):
+    """Response body of the batch route: the number of inserted locations."""
 
     accepted: int
 
 
 def get_session() -> Iterator[Session]:
-    """Lend a session to a request."""
+    """Yield the session of a request."""
     with Session(engine) as session:
         yield session
 
@@ -122,7 +122,7 @@ SessionDep = Annotated[Session, Depends(get_session)]
 
 
 def get_current_user(token: Annotated[str, Depends(oauth2_scheme)], session: SessionDep) -> User:
-    """Return whom the bearer token speaks for; anything but a good one is answered 401."""
+    """Return the user of the bearer token; raises 401 if the token is invalid or the user does not exist."""
     refusal = HTTPException(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
     try:
         user_id = int(jwt.decode(token, os.environ["TOKEN_SECRET"], algorithms=["HS256"])["sub"])
@@ -139,30 +139,30 @@ CurrentUser = Annotated[User, Depends(get_current_user)]
 
 @app.get("/health")
 async def health() -> dict[str, str]:
-    """Answer without doing anything."""
+    """Return a constant."""
     return {"status": "ok"}
 
 
 @app.get("/api/v1/users/me", response_model=Profile)
-def me(user: CurrentUser) -> User:
-    """Return the caller's profile."""
+def profile(user: CurrentUser) -> User:
+    """Return the user's profile."""
     return user
 
 
-@app.post("/api/v1/locations", response_model=Location, status_code=201)
-def save(position: Position, user: CurrentUser, session: SessionDep) -> UserLocation:
-    """Save a position."""
-    location = UserLocation(user_id=user.id, **position.model_dump(exclude_unset=True))
+@app.post("/api/v1/locations", response_model=LocationResponse, status_code=201)
+def create_location(body: LocationRequest, user: CurrentUser, session: SessionDep) -> UserLocation:
+    """Insert a location."""
+    location = UserLocation(user_id=user.id, **body.model_dump(exclude_unset=True))
     session.add(location)
     session.commit()
     session.refresh(location)
     return location
 
 
-@app.post("/api/v1/locations/batch", response_model=Accepted, status_code=201)
-def save_batch(batch: Batch, user: CurrentUser, session: SessionDep) -> Accepted:
-    """Save many positions."""
-    rows = [{"user_id": user.id, **position.model_dump(exclude_unset=True)} for position in batch.locations]
+@app.post("/api/v1/locations/batch", response_model=BatchResponse, status_code=201)
+def create_locations(batch: BatchRequest, user: CurrentUser, session: SessionDep) -> BatchResponse:
+    """Insert a batch of locations."""
+    rows = [{"user_id": user.id, **location.model_dump(exclude_unset=True)} for location in batch.locations]
     session.execute(insert(UserLocation), rows)
     session.commit()
-    return Accepted(accepted=len(rows))
+    return BatchResponse(accepted=len(rows))

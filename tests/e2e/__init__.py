@@ -1,1 +1,1 @@
-"""The container stack on a real Docker engine; a package, so that its conftest is not taken for the one above it."""
+"""Tests of the container stack on a real Docker engine; a package, because tests/ has a conftest.py too."""

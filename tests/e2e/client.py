@@ -1,4 +1,4 @@
-"""Requests to the service, through its proxy."""
+"""An HTTP client for the service behind its proxy."""
 
 from __future__ import annotations
 
@@ -8,53 +8,55 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
 from typing import Any
 
-ANSWER_SECONDS = 30
+RESPONSE_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back."""
+class Response:
+    """An HTTP response."""
 
     status: int
     headers: HTTPMessage
     text: str
 
-    def json(self) -> Any:  # noqa: ANN401 - that is what JSON is
-        """Return the body, read as JSON."""
+    def json(self) -> Any:  # noqa: ANN401  # JSON may be of any type
+        """Parse the body as JSON."""
         return json.loads(self.text)
 
 
 @dataclass(frozen=True)
 class Client:
-    """Asks 127.0.0.1:`port`, over a new connection each time; `token` signs every request."""
+    """Sends requests to 127.0.0.1:`port`, each over a new connection; `token` is the bearer token, if any."""
 
     port: int
     token: str = ""
 
     def with_token(self, token: str) -> Client:
-        """Return a client that is signed in."""
+        """Return a client that sends this bearer token."""
         return Client(self.port, token)
 
-    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Ask for a path."""
-        return self._ask("GET", path, None, headers or {})
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Response:
+        """Send a GET request."""
+        return self._request("GET", path, None, headers or {})
 
-    def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Answer:
-        """Send `body` as JSON."""
-        return self._ask(
+    def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Response:
+        """Send a POST request with a JSON body."""
+        return self._request(
             "POST", path, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})}
         )
 
-    def announce(self, path: str, length: int) -> Answer:
-        """Announce a body of so many bytes, and send none: a proxy refuses one that is too large at once."""
-        return self._ask("POST", path, b"", {"Content-Type": "application/json", "Content-Length": str(length)})
+    def post_headers_only(self, path: str, content_length: int) -> Response:
+        """Send the headers of a POST request without its body: a proxy rejects a large Content-Length at once."""
+        return self._request(
+            "POST", path, b"", {"Content-Type": "application/json", "Content-Length": str(content_length)}
+        )
 
-    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
+    def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Response:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=RESPONSE_SECONDS)
         try:
-            signed = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-            connection.request(method, path, body, {**signed, **headers})
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read().decode(errors="replace"))
+            authorization = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+            connection.request(method, path, body, {**authorization, **headers})
+            response = connection.getresponse()
+            return Response(response.status, response.headers, response.read().decode(errors="replace"))
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""The Docker engine: running its commands, looking at containers, and doing to their processes what a fault would."""
+"""Run docker commands, inspect containers and inject faults into their processes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from baking import BUILD
-from conftest import plain_environment
+from bake import BUILD
+from conftest import clean_environment
 
-RECORDS = BUILD / "e2e"  # what a run measured, and the logs of its containers
+RESULTS = BUILD / "e2e"  # measurements and container logs of a run
 
 
 class DockerError(Exception):
-    """A docker command failed; the text is the command and what it said."""
+    """A docker command failed; the message contains the command and its output."""
 
 
 def docker(
@@ -24,26 +24,26 @@ def docker(
     stdin: bytes | None = None,
     seconds: float = 120,
 ) -> str:
-    """Run a docker command that has to succeed, and return its standard output."""
-    done = subprocess.run(
+    """Run a docker command and return its standard output; raise DockerError if its status is not 0."""
+    result = subprocess.run(
         ["docker", *arguments],
         cwd=cwd,
-        env=plain_environment(**(env or {})),
+        env=clean_environment(**(env or {})),
         input=stdin if stdin is not None else b"",
         capture_output=True,
         timeout=seconds,
         check=False,
     )
-    said = done.stdout.decode(errors="replace")
-    if done.returncode:
-        complaint = f"{said[-4000:]}\n{done.stderr.decode(errors='replace')[-4000:]}"
-        message = f"docker {' '.join(arguments)} ended with status {done.returncode}:\n{complaint}"
+    output = result.stdout.decode(errors="replace")
+    if result.returncode:
+        details = f"{output[-4000:]}\n{result.stderr.decode(errors='replace')[-4000:]}"
+        message = f"docker {' '.join(arguments)} exited with status {result.returncode}:\n{details}"
         raise DockerError(message)
-    return said
+    return output
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, failure: str) -> float:
-    """Wait for `condition` and return the seconds that took; fail with a sentence when it is not met in time."""
+    """Wait for `condition` and return the seconds it took; fail with the message `failure` after `seconds`."""
     start = time.monotonic()
     while not condition():
         waited = time.monotonic() - start
@@ -53,36 +53,36 @@ def wait_until(condition: Callable[[], bool], seconds: float, failure: str) -> f
 
 
 def inspect(container: str, template: str) -> str:
-    """Return one fact about a container, by a template of `docker inspect`."""
+    """Return the output of `docker inspect --format`."""
     return docker("inspect", "--format", template, container).strip()
 
 
 def health(container: str) -> str:
-    """Return `starting`, `healthy` or `unhealthy`."""
+    """Return `starting`, `healthy`, `unhealthy` or `stopped`."""
     return inspect(container, "{{if .State.Running}}{{.State.Health.Status}}{{else}}stopped{{end}}")
 
 
 def wait_for_health(container: str, wanted: str, seconds: float) -> float:
-    """Wait until a container is `wanted`, and return the seconds that took."""
-    last_words = "{{range .State.Health.Log}}{{.Output}}{{end}}"
-    failure = f"{inspect(container, '{{.Name}}')} did not become {wanted}: {inspect(container, last_words)}"
+    """Wait until a container's health is `wanted`, and return the seconds it took."""
+    health_log = "{{range .State.Health.Log}}{{.Output}}{{end}}"
+    failure = f"{inspect(container, '{{.Name}}')} did not become {wanted}: {inspect(container, health_log)}"
     return wait_until(lambda: health(container) == wanted, seconds, failure)
 
 
 def signal_processes(image: str, signal: str, processes: list[str]) -> None:
     """Signal processes of containers from outside.
 
-    `docker kill` would not do: the engine takes it for a stop that somebody wants, and does not restart the container.
+    Not `docker kill`: the engine treats that as an intended stop and does not restart the container.
     """
     command = f"kill -{signal} {' '.join(processes)}"
     docker("run", "--rm", "--pid", "host", "--user", "0", "--entrypoint", "sh", image, "-c", command)
 
 
-def crash(image: str, container: str) -> None:
-    """End a container's first process, and so all of them, in an instant."""
+def kill_container(image: str, container: str) -> None:
+    """Kill a container's first process, which ends all its processes at once."""
     signal_processes(image, "KILL", [inspect(container, "{{.State.Pid}}")])
 
 
-def processes_of(container: str) -> list[str]:
-    """Return the process ids of a container, as the engine's machine counts them."""
+def container_pids(container: str) -> list[str]:
+    """Return the process ids of a container in the host's PID namespace."""
     return docker("top", container, "-eo", "pid").split()[1:]

@@ -1,4 +1,4 @@
-"""The service. `create_app` puts its parts in order."""
+"""The service: `create_app` loads the settings, sets up the platform and registers the features."""
 
 from __future__ import annotations
 
@@ -6,52 +6,46 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from app.observability import slots  # isort: skip # noqa: F401 - before anything makes a metric
-from app import (
-    accounts,
-    admin,
-    api,
-    api_keys,
-    audit,
-    boot,
-    cache,
-    configuration,
-    cors,
-    data_files,
-    database,
-    errors,
-    headers,
-    health,
-    limits,
-    locations,
-    privacy,
-    redis_client,
-    storage,
-    worker,
-)
-from app.framework import Service
-from app.observability import error_reports, logging, metrics, profiling, query_profiler, slo, task_metrics, tracing
-from app.security import access, tokens
+from app.platform.telemetry import multiprocess_metrics  # isort: skip # noqa: F401 - before any metric is created
+from app.features import FEATURE_SETTINGS, FEATURES, PERSONAL_FIELDS
+from app.platform import storage
+from app.platform.api import blueprints, concurrency, rate_limits
+from app.platform.components import Platform
+from app.platform.database import base, query_profiler
+from app.platform.feature import register_features
+from app.platform.operations import health, metrics, slo_commands, startup
+from app.platform.profiling import profile_requests
+from app.platform.redis import cache, client
+from app.platform.security import access, backoff, tokens
+from app.platform.settings import checks
+from app.platform.tasks import celery, dead_letters
+from app.platform.tasks import metrics as task_metrics
+from app.platform.telemetry import logging, objectives, sentry, tracing
+from app.platform.web import cors, headers, problems
+from app.platform.web.flask_app import ServiceFlask
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
-    """Make the app from the environment (the process's own by default); raises `SettingsError` if that is no good."""
-    app = Service(__name__)
-    settings = configuration.load(environ)
-    app.extensions["settings"] = settings
-    app.secret_key = settings.SECRET_KEY
+    """Create the app from an environment (default: that of the process); raises `SettingsError` if it is invalid."""
+    app = ServiceFlask(__name__)
+    app.extensions["platform"] = Platform(
+        personal_fields=PERSONAL_FIELDS,
+        request_headers=tuple(name for feature in FEATURES for name in feature.request_headers),
+        scopes=tuple(scope for feature in FEATURES for scope in feature.scopes),
+    )
+    checks.init_app(app, environ, FEATURE_SETTINGS)
 
-    # The order of what happens to a request: ids, a span and a count come before anything may refuse it.
-    for part in (logging, tracing, error_reports, metrics, errors, headers, cors):
-        part.init_app(app)
+    # Request hooks run in this order: request id, span and metrics come before anything that may reject the request.
+    for module in (logging, tracing, sentry, metrics, problems, headers, cors, concurrency):
+        module.init_app(app)
 
-    for part in (database, query_profiler, redis_client, storage, cache, tokens, limits, access, health):
-        part.init_app(app)
+    for module in (base, query_profiler, client, storage, cache, tokens, rate_limits, access, backoff, health):
+        module.init_app(app)
 
-    for part in (worker, task_metrics, profiling, api, boot):
-        part.init_app(app)
+    for module in (celery, dead_letters, task_metrics, profile_requests, blueprints, startup, slo_commands):
+        module.init_app(app)
 
-    for feature in (audit, accounts, api_keys, locations, data_files, admin, privacy):
-        feature.init_app(app)
-    slo.init_app(app)  # every route is there
+    register_features(app, FEATURES)
+    for register in (objectives.index_objectives, rate_limits.register_limits, concurrency.check_limits):
+        register(app)  # after all routes are registered
     return app

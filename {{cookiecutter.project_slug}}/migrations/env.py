@@ -1,101 +1,139 @@
-"""How migrations run: one at a time, with bounded waits, and never on a database that is newer than the code."""
+"""Alembic environment: one migration at a time, bounded waits, no migration of a database newer than the code."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import DropTableOp, MigrationScript, UpgradeOps
 from alembic.util import CommandError
 from flask import current_app
 
-from app.database import UtcDateTime, db, unpooled_engine
-from app.security.encryption import EncryptedText
-from app.settings import Settings, settings_of
+from app.platform.database.base import UtcDateTime, db, migration_engine
+from app.platform.database.encryption import EncryptedText
+from app.platform.retries import attempts
+from app.platform.settings.declarations import Settings, settings_of
 
-# Advisory locks are numbers; this one has no meaning but to be the same in every release.
-LOCK_NUMBER = 7_236_514_028
+# PostgreSQL identifies advisory locks by number. This number is arbitrary, but must be the same in every release.
+ADVISORY_LOCK_ID = 7_236_514_028
 POLL_SECONDS = 0.2
 
 
 def run_offline() -> None:
-    """Print the SQL instead of running it, and nothing else: the log goes to the same place."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    """Print the migrations as SQL instead of running them."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # the log would mix with the SQL on standard output
     context.configure(url=db.engine.url, target_metadata=db.metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
 
 
 def run_online(settings: Settings) -> None:
-    """Run the migrations on the database of the settings."""
-    engine = unpooled_engine(settings)  # without the bound on waiting that the app's own engine has
-    with only_one(engine, settings.MIGRATION_LOCK_WAIT_SECONDS), engine.connect() as connection:
-        give_way(connection, settings)
+    """Run the migrations on the configured database."""
+    engine = migration_engine(settings)  # without the timeouts of the app's own engine
+    with migration_lock(engine, settings.MIGRATION_LOCK_WAIT_SECONDS), engine.connect() as connection:
+        set_timeouts(connection, settings)
         context.configure(
             connection=connection,
             target_metadata=db.metadata,
             compare_type=True,
-            render_as_batch=True,  # the one way to alter a table that works on SQLite too
-            render_item=spell_out,
+            render_as_batch=True,  # SQLite supports only this way to alter a table
+            render_item=render_item,
+            process_revision_directives=sort_dropped_tables,
             transaction_per_migration=True,
         )
-        refuse_newer_database()
-        connection.rollback()  # ends the reading: Alembic commits only transactions that it began itself
-        with context.begin_transaction():
+        reject_newer_database()
+        connection.rollback()  # ends the read transaction: Alembic commits only transactions that it began itself
+        with upgrade_hint(), context.begin_transaction():
             context.run_migrations()
 
 
-@contextmanager
-def only_one(engine: sa.Engine, wait: float) -> Iterator[None]:
-    """Hold a lock on the database, waiting at most so many seconds for whoever holds it.
+def sort_dropped_tables(_context: object, _revision: object, scripts: list[MigrationScript]) -> None:
+    """Drop tables before the tables that they reference: Alembic sorts the tables to drop by name."""
+    for script in scripts:
+        for upgrade, downgrade in zip(script.upgrade_ops_list, script.downgrade_ops_list, strict=True):
+            order = _drop_order(upgrade)
+            upgrade.ops.sort(key=lambda operation: order.get(getattr(operation, "table_name", ""), -1))
+            upgrade.reverse_into(downgrade)
 
-    It is asked for again and again rather than waited for in the database: a waiting statement would be an open
-    transaction, for which `CREATE INDEX CONCURRENTLY` in the other process would wait in turn.
+
+def _drop_order(upgrade: UpgradeOps) -> dict[str, int]:
+    """Return the position of each dropped table."""
+    tables = {drop.table_name: drop.to_table() for drop in upgrade.ops if isinstance(drop, DropTableOp)}
+    references = {
+        name: {key.target_fullname.partition(".")[0] for key in table.foreign_keys} - {name}
+        for name, table in tables.items()
+    }
+    referenced_first = [name for name in TopologicalSorter(references).static_order() if name in tables]
+    return {name: position for position, name in enumerate(reversed(referenced_first))}
+
+
+@contextmanager
+def upgrade_hint() -> Iterator[None]:
+    """Append the command `flask db upgrade` to Alembic's error "Target database is not up to date."."""
+    try:
+        yield
+    except CommandError as error:
+        if "not up to date" not in str(error):
+            raise
+        raise CommandError(f"{error} Run: flask db upgrade") from error
+
+
+@contextmanager
+def migration_lock(engine: sa.Engine, timeout: float) -> Iterator[None]:
+    """Hold the migration lock of the database; wait at most `timeout` seconds, then raise `CommandError`.
+
+    The wait is a poll. A blocking lock statement would keep a transaction open, and `CREATE INDEX CONCURRENTLY` in the
+    other process would wait for that transaction: a deadlock.
     """
     statements = _lock_statements(engine)
     if statements is None:
-        yield  # SQLite has one writer, and no lock to ask for
+        yield  # SQLite has a single writer and no advisory locks
         return
-    take, release = statements
+    acquire, release = statements
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        deadline = time.monotonic() + wait
-        while not connection.execute(take).scalar():
-            if time.monotonic() > deadline:
-                raise CommandError(
-                    f"Another migration has been running for {wait} s. See what it waits for, then retry."
-                )
-            time.sleep(POLL_SECONDS)
+        for attempt in attempts(CommandError, timeout=timeout, first_pause=POLL_SECONDS, max_pause=POLL_SECONDS):
+            with attempt:
+                _acquire_lock(connection, acquire, timeout)
         try:
             yield
         finally:
             connection.execute(release)
 
 
+def _acquire_lock(connection: sa.Connection, acquire: sa.TextClause, timeout: float) -> None:
+    if not connection.execute(acquire).scalar():
+        raise CommandError(
+            f"Another migration has been running for {timeout} s. Find out what it waits for, then retry."
+        )
+
+
 def _lock_statements(engine: sa.Engine) -> tuple[sa.TextClause, sa.TextClause] | None:
     match engine.dialect.name:
         case "postgresql":
-            take, release = f"pg_try_advisory_lock({LOCK_NUMBER})", f"pg_advisory_unlock({LOCK_NUMBER})"
-        case "mysql" | "mariadb":  # there, names are the server's and not the database's
+            acquire, release = f"pg_try_advisory_lock({ADVISORY_LOCK_ID})", f"pg_advisory_unlock({ADVISORY_LOCK_ID})"
+        case "mysql" | "mariadb":  # lock names are shared by all databases of the server
             name = "CONCAT(DATABASE(), '.migration')"
-            take, release = f"GET_LOCK({name}, 0)", f"RELEASE_LOCK({name})"
+            acquire, release = f"GET_LOCK({name}, 0)", f"RELEASE_LOCK({name})"
         case _:
             return None
-    return sa.text(f"SELECT {take}"), sa.text(f"SELECT {release}")
+    return sa.text(f"SELECT {acquire}"), sa.text(f"SELECT {release}")
 
 
-def give_way(connection: sa.Connection, settings: Settings) -> None:
-    """Bound how long a statement may wait for a table, behind which all traffic queues, and how long it may take."""
+def set_timeouts(connection: sa.Connection, settings: Settings) -> None:
+    """Bound lock waits (traffic on the table queues behind a waiting statement) and statement times."""
     milliseconds = settings.MIGRATION_LOCK_TIMEOUT_MS
     match connection.dialect.name:
         case "postgresql":
             limits = [
                 f"lock_timeout = {milliseconds}",
                 f"statement_timeout = {settings.MIGRATION_STATEMENT_TIMEOUT_MS}",
+                "idle_in_transaction_session_timeout = 0",  # a revision may compute between its statements
             ]
         case "mysql" | "mariadb":
             limits = [f"lock_wait_timeout = {max(1, milliseconds // 1000)}"]
@@ -103,11 +141,11 @@ def give_way(connection: sa.Connection, settings: Settings) -> None:
             limits = []
     for limit in limits:
         connection.execute(sa.text(f"SET SESSION {limit}"))
-    connection.commit()  # a rollback would take the limits back
+    connection.commit()  # a rollback would reset the limits
 
 
-def spell_out(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
-    """Write the app's own column types by what they are made of: a migration must not change when the app does."""
+def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
+    """Render the app's column types as SQLAlchemy types: a migration must not change when the app changes."""
     if kind == "type" and isinstance(item, EncryptedText):
         return "sa.Text()"
     if kind != "type" or not isinstance(item, UtcDateTime):
@@ -116,18 +154,18 @@ def spell_out(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[Fa
     return 'sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")'
 
 
-def refuse_newer_database() -> None:
-    """Stop before a revision that this code does not have, and so cannot judge."""
-    known = {script.revision for script in context.script.walk_revisions()}
-    unknown = [revision for revision in context.get_context().get_current_heads() if revision not in known]
+def reject_newer_database() -> None:
+    """Raise `CommandError` if the database is at a revision that this release does not have."""
+    release_revisions = {script.revision for script in context.script.walk_revisions()}
+    unknown = [head for head in context.get_context().get_current_heads() if head not in release_revisions]
     if unknown:
         raise CommandError(
-            f"The database is at revision {', '.join(unknown)}, which this release does not have: it is ahead of "
-            "the code. Start the newer release, or downgrade the database with the newer release before this one."
+            f"The database is at revision {', '.join(unknown)}, which this release does not have: the "
+            "database is ahead of the code. Start the newer release, or use it to downgrade the database first."
         )
 
 
 if context.is_offline_mode():
     run_offline()
 else:
-    run_online(settings_of(current_app))
+    run_online(settings_of(current_app))  # the flask command has an app; nosemgrep: request-or-app-at-import

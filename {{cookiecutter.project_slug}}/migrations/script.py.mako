@@ -1,4 +1,4 @@
-"""${message}."""
+"""${message[:1].upper() + message[1:]}."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
-    """${message}."""
+    """${message[:1].upper() + message[1:]}."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Take that back."""
+    """Revert the upgrade."""
     ${downgrades if downgrades else "pass"}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Says whether the environment can run the service: every problem at once, each with what to do about it.
+"""Check the environment of the service before a deploy; print every problem with its fix.
 
-Before a deploy: `python scripts/check_env.py --env-file .env --compose`, which also checks what compose.yaml needs, and
-does not ask for the addresses that compose.yaml makes up itself.
+`python scripts/check_env.py --env-file .env --compose` also checks the settings that compose.yaml needs, and does not
+require the settings that compose.yaml sets itself.
 """
 
 from __future__ import annotations
@@ -13,54 +13,76 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.configuration import check, check_compose
-from app.security.vault import with_vault
-from app.settings import VAULT_PATH
+from app.features import FEATURE_SETTINGS
+from app.platform.settings.checks import check_compose, check_settings
+from app.platform.settings.compose import ComposeSettings
+from app.platform.settings.declarations import VAULT_PATH
+from app.platform.settings.env_file import EnvFile, read_env_file
+from app.platform.settings.vault import overlay_vault
 
-# What compose.yaml sets by itself.
-MADE_BY_COMPOSE = {
+# What compose.yaml sets for the containers, as far as the value does not matter here; a test compares the names.
+SET_BY_COMPOSE = {
     "APP_ENV": "production",
-    "DATABASE_URL": "postgresql://made-by-compose@postgres/app",
+    "DATABASE_URL": "postgresql://set-by-compose@postgres/app",
     "REDIS_URL": "redis://redis:6379/0",
-    "PUBLIC_BASE_URL": "https://made-by-compose",
+    "BIND_ADDRESS": "0.0.0.0",  # noqa: S104 - in a container
+    "PORT": "8000",
+    "FLOWER_PORT": "5555",
+    "LOG_FILE": "",
+    "TRUSTED_PROXIES": "1",
+}
+# What compose.yaml sets if .env does not; it fills in DOMAIN.
+COMPOSE_DEFAULTS = {
+    "STORAGE_URL": "file:///var/lib/uploads",
+    "PUBLIC_BASE_URL": "https://{domain}",
+    "TRUSTED_HOSTS": "{domain},localhost,127.0.0.1",
+    "WEB_REPLICAS": "3",
 }
 
 
 def main() -> int:
-    """Print problems and warnings; the exit status says whether there were problems."""
+    """Print problems and warnings; return 1 if there are problems, else 0."""
     parser = argparse.ArgumentParser(description="Check the environment of the service.")
-    parser.add_argument("--env-file", type=Path, help="read NAME=value lines from here, below the environment")
+    parser.add_argument("--env-file", type=Path, help="file of NAME=value lines; the environment takes precedence")
     parser.add_argument("--compose", action="store_true", help="check for `docker compose up`")
     options = parser.parse_args()
     if options.env_file and not options.env_file.is_file():
-        parser.error(f"there is no file {options.env_file}: copy .env.example to it, and fill in the secrets")
-    environ = environment(options.env_file)
+        parser.error(f"{options.env_file} does not exist: copy .env.example to it and fill in the secrets")
+    file = read_env_file(options.env_file) if options.env_file else EnvFile()
+    environ: Mapping[str, str] = {**{name: value for name, value in file.values.items() if value}, **os.environ}
     problems: list[str] = []
     if options.compose:
         problems = check_compose(environ)
-        environ = {**environ, **MADE_BY_COMPOSE}
-    settings, more, warnings = check(with_vault(environ, VAULT_PATH))
-    return report(settings.APP_ENV, more + problems, warnings)
+        environ = with_compose(environ)
+    checked = check_settings(overlay_vault(environ, VAULT_PATH), FEATURE_SETTINGS)
+    problems = [problem for problem in checked.problems + problems if not is_in_file(problem, file)]
+    return report(checked.settings.APP_ENV, file.problems + problems, checked.warnings)
 
 
-def environment(env_file: Path | None) -> Mapping[str, str]:
-    """The process's environment, over what the file says."""
-    from_file = {name: value for name, value in dotenv_values(env_file).items() if value} if env_file else {}
-    return {**from_file, **os.environ}
+def with_compose(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment of the containers that compose.yaml starts."""
+    given = {name: value for name, value in environ.items() if value}
+    domain = given.get("DOMAIN", ComposeSettings.DOMAIN)
+    defaults = {name: value.format(domain=domain) for name, value in COMPOSE_DEFAULTS.items()}
+    return {**defaults, **given, **SET_BY_COMPOSE}
 
 
-def report(environment_name: str, problems: list[str], warnings: list[str]) -> int:
-    """Print the findings."""
+def is_in_file(problem: str, file: EnvFile) -> bool:
+    """Whether the problem is that a setting is not set, because the line that sets it has a problem of its own."""
+    name, _, rest = problem.partition(" ")
+    return rest.startswith("is not set.") and name in file.names - file.values.keys()
+
+
+def report(app_env: str, problems: list[str], warnings: list[str]) -> int:
+    """Print warnings, problems and a summary; return the exit status."""
     for line in warnings:
         print(f"warning: {line}", file=sys.stderr)
     for line in problems:
         print(f"error: {line}", file=sys.stderr)
-    verdict = f"{len(problems)} to mend" if problems else "good"
-    print(f"environment ({environment_name}): {verdict}", file=sys.stderr)
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    print(f"environment ({app_env}): {count if problems else 'OK'}", file=sys.stderr)
     return 1 if problems else 0
 
 

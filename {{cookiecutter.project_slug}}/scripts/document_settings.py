@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes `.env.example` and `docs/settings.md` from the declarations in `app/settings.py`."""
+"""Generate `.env.example` and `docs/settings.md` from the declared settings."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.environment import Declaration, declarations
-from app.settings import ComposeSettings, Settings
+from app.features import FEATURE_SETTINGS
+from app.platform.settings.compose import ComposeSettings
+from app.platform.settings.declarations import Settings
+from app.platform.settings.fields import Declaration, declarations
 
-KNOWN = {**declarations(Settings), **declarations(ComposeSettings)}
+DECLARATIONS = {
+    name: declaration
+    for settings_class in (Settings, *FEATURE_SETTINGS, ComposeSettings)
+    for name, declaration in declarations(settings_class).items()
+}
 
 
-def value(declaration: Declaration) -> str:
-    """A default as it is written in an environment file."""
+def default_text(declaration: Declaration) -> str:
+    """Return the default as text of an environment file; empty if there is none."""
     if declaration.default in (None, ()):
         return ""
     if isinstance(declaration.default, datetime):
@@ -26,48 +32,59 @@ def value(declaration: Declaration) -> str:
     return str(declaration.default).lower() if isinstance(declaration.default, bool) else str(declaration.default)
 
 
-def need(declaration: Declaration) -> str:
-    """Who cannot do without the setting."""
+def requirement(declaration: Declaration) -> str:
+    """Return when the setting is required or recommended; empty if it is optional."""
     if declaration.required:
-        return f"needed {declaration.required}".replace("needed always", "always needed")
-    return "recommended in production" if declaration.recommended else ""
+        return f"required {declaration.required}".replace("required always", "always required")
+    return "recommended in production" if declaration.warning else ""
+
+
+def accepted_values(declaration: Declaration) -> str:
+    """Return the accepted values, as text."""
+    return f"secret, {declaration.accepts}" if declaration.secret else declaration.accepts
+
+
+def better_sources(name: str, declaration: Declaration) -> str:
+    """Return where a secret is safer than in the environment; empty for other settings."""
+    return f"; better in `{name}_FILE` or Vault" if declaration.secret else ""
 
 
 def example() -> str:
-    """The text of `.env.example`."""
+    """Return the text of `.env.example`."""
     lines = [
-        "# Every setting. `make .env` makes a .env of this, with fresh secrets.",
-        "# A line without a value counts as not set; one behind a # shows the default.",
+        "# All settings. `make .env` writes a .env with new secrets from this file.",
+        "# A name without a value counts as not set. A commented name shows the default.",
     ]
-    for name, known in KNOWN.items():
-        if known.section:
-            lines += ["", f"# --- {known.section}"]
-        notes = "; ".join(filter(None, [known.kind, need(known)]))
-        # What has a default stays a comment, so that a later release can change it.
-        mark = "#" if value(known) else ""
-        lines += [f"# {known.purpose} ({notes})", f"{mark}{name}={value(known)}"]
+    for name, declaration in DECLARATIONS.items():
+        if declaration.section:
+            lines += ["", f"# --- {declaration.section}"]
+        notes = "; ".join(filter(None, [accepted_values(declaration), requirement(declaration)]))
+        # Defaults stay comments, so that a later release can change them.
+        mark = "#" if default_text(declaration) else ""
+        lines += [f"# {declaration.purpose} ({notes})", f"{mark}{name}={default_text(declaration)}"]
     return "\n".join(lines) + "\n"
 
 
-def rows() -> Iterator[str]:
-    """The lines of the table in `docs/settings.md`."""
-    for name, known in KNOWN.items():
-        if known.section:
-            yield f"\n## {known.section}\n\n| setting | default | values | purpose |\n| --- | --- | --- | --- |"
-        aliases = f" (also {', '.join(known.aliases)})" if known.aliases else ""
-        shown = f"`{value(known)}`" if value(known) else ""
-        notes = f" **{need(known).capitalize()}.**" if need(known) else ""
-        yield f"| `{name}`{aliases} | {shown} | {known.kind} | {known.purpose}{notes} |"
+def table_rows() -> Iterator[str]:
+    """Yield the headings and table rows of `docs/settings.md`."""
+    for name, declaration in DECLARATIONS.items():
+        if declaration.section:
+            yield f"\n## {declaration.section}\n\n| setting | default | values | purpose |\n| --- | --- | --- | --- |"
+        aliases = f" (also {', '.join(declaration.aliases)})" if declaration.aliases else ""
+        shown = f"`{default_text(declaration)}`" if default_text(declaration) else ""
+        notes = f" **{requirement(declaration).capitalize()}.**" if requirement(declaration) else ""
+        values = accepted_values(declaration) + better_sources(name, declaration)
+        yield f"| `{name}`{aliases} | {shown} | {values} | {declaration.purpose}{notes} |"
 
 
 def reference() -> str:
-    """The text of `docs/settings.md`."""
+    """Return the text of `docs/settings.md`."""
     head = (
-        "# Settings\n\nRead once at start, from Vault, the environment, or the file that `NAME_FILE` points to. A "
-        "process with a bad setting says everything that is wrong and exits before it listens; "
-        "`scripts/check_env.py` says the same beforehand.\n\nWritten by `make settings` from `app/settings.py`."
+        "# Settings\n\nEach process reads its settings once at startup: from Vault, the environment, or the file that "
+        "`NAME_FILE` names. If a setting is invalid, the process lists every problem and exits before it listens; "
+        "`scripts/check_env.py` lists the same problems before a deploy.\n\nGenerated by `make settings`."
     )
-    return head + "\n" + "\n".join(rows()) + "\n"
+    return head + "\n" + "\n".join(table_rows()) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the specifications of the API to `docs/api/`; unless BREAKING=yes, refuses what breaks callers."""
+"""Write the OpenAPI specifications to `docs/api/`; reject breaking changes unless BREAKING=yes."""
 
 from __future__ import annotations
 
@@ -14,39 +14,43 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from app import create_app
-from app.openapi import describe
-from app.versions import VERSIONS
+from app.platform.api.openapi import describe
+from app.platform.api.versions import VERSIONS
 from tests.contract.changes import compare
 
 FOLDER = ROOT / "docs" / "api"
 
 
 def specifications() -> dict[str, dict[str, Any]]:
-    """The specification of each version, of a service with no settings but those it cannot do without."""
+    """Return the specification of each API version, generated with only the required settings."""
     app = create_app({"SECRET_KEY": secrets.token_urlsafe(48), "DATABASE_URL": "sqlite://"})
     return {version: describe(app, version) for version in VERSIONS}
 
 
 def committed(version: str) -> dict[str, Any]:
-    """The specification that was written last; empty if none was."""
+    """Return the committed specification; empty if there is none."""
     file = FOLDER / f"{version}.json"
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return found
+    specification: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return specification
 
 
 def text(specification: dict[str, Any]) -> str:
-    """A specification as it is written."""
+    """Return the text of the file of a specification."""
     return json.dumps(specification, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    """Say what has changed, and write it."""
+    """Print the changes and write the specifications; exit if a change is breaking and BREAKING is not yes."""
     fresh = specifications()
     changes = {version: compare(committed(version), fresh[version]) for version in fresh}
-    for version, found in changes.items():
-        print(*(f"{version}: {change}" for change in found), sep="\n", end="\n" * bool(found))
-    if any(change.breaking for found in changes.values() for change in found) and os.environ.get("BREAKING") != "yes":
-        sys.exit("Nothing written: this breaks callers. Make it a new version, or say BREAKING=yes if nobody is hurt.")
+    for version, version_changes in changes.items():
+        for change in version_changes:
+            print(f"{version}: {change}")
+    if (
+        any(change.breaking for version_changes in changes.values() for change in version_changes)
+        and os.environ.get("BREAKING") != "yes"
+    ):
+        sys.exit("Nothing written: these changes break callers. Add an API version, or run: make openapi BREAKING=yes")
     FOLDER.mkdir(exist_ok=True)
     for version, specification in fresh.items():
         (FOLDER / f"{version}.json").write_text(text(specification), encoding="utf-8")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Migrates the database, adds what every installation has, and verifies: the same as `flask init-db`."""
+"""Migrate, seed and verify the database: the same as `flask init-db`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from flask.cli import FlaskGroup
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.environment import SettingsError
-from app.worker import get_flask_app
+from app.platform.settings.fields import SettingsError
+from app.platform.tasks.celery import get_flask_app
 
 if __name__ == "__main__":
     try:

@@ -1,11 +1,23 @@
 #!/usr/bin/env bash
-# Reads the SQL that the migrations would run on PostgreSQL, and complains of what would lock out the traffic.
+# Lints the PostgreSQL SQL of the migrations for statements that would block traffic or break the previous release.
+# A comment in a revision excludes rules for that revision, for example to drop a table that no code uses:
+#   # squawk-exclude: ban-drop-table, require-concurrent-index-deletion - no release uses the table
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-sql=$(mktemp)
-trap 'rm -f "$sql"' EXIT
-# Nothing is connected to: the address only says which SQL to write.
-env FLASK_SKIP_DOTENV=1 APP_ENV=testing SECRET_KEY="$(printf 'offline%.0s' {1..6})" DATABASE_URL=postgresql://offline/offline \
-  flask --app wsgi db upgrade --sql >"$sql"
-squawk "$sql"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+# No connection is made: the URL only selects the SQL dialect.
+env FLASK_SKIP_DOTENV=1 APP_ENV=testing SECRET_KEY="$(python -c 'import secrets; print(secrets.token_hex(32))')" \
+  DATABASE_URL=postgresql://offline/offline \
+  flask --app wsgi db upgrade --sql >"$folder/all.sql"
+
+# Put squawk's own comment in front of every statement of a revision that excludes rules.
+csplit --silent --elide-empty-files --prefix="$folder/part" "$folder/all.sql" '/^-- Running upgrade /' '{*}'
+for part in "$folder"/part*; do
+  revision=$(sed -n 's/^-- Running upgrade .*-> //p;q' "$part")
+  file=$(grep -ls "^revision = [\"']${revision}[\"']" migrations/versions/*.py || true)
+  rules=$([ -z "$file" ] || sed -n 's/^# squawk-exclude: \([a-z, -]*\) - .*/\1/p' "$file")
+  awk -v rules="$rules" 'rules && !previous && /^[A-Z]/ { print "-- squawk-ignore " rules } { print; previous = $0 }' "$part"
+done >"$folder/annotated.sql"
+squawk "$folder/annotated.sql"

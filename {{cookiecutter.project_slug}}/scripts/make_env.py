@@ -1,29 +1,21 @@
 #!/usr/bin/env python3
-"""Prints `.env.example` with fresh secrets filled in; needs nothing but Python."""
+"""Print `.env.example` with new secrets filled in; needs only the standard library."""
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 
 EXAMPLE = Path(__file__).resolve().parent.parent / ".env.example"
-SECRETS = (
-    "SECRET_KEY",
-    "JWT_SECRET_KEY",
-    "MASTER_ENCRYPTION_KEY",
-    "METRICS_TOKEN",
-    "POSTGRES_PASSWORD",
-    "REDIS_PASSWORD",
-    "FLOWER_PASSWORD",
-    "GRAFANA_PASSWORD",
-)
+# The comment above a setting says that it is a random secret, because its declaration does.
+RANDOM_SECRET = re.compile(r"^(#.*\(secret, at least [0-9]+ characters[;)].*\n)([A-Z0-9_]+=)$", re.MULTILINE)
 
 
-def filled(line: str) -> str:
-    """The line with a value, if it is that of a secret that has none."""
-    name, _, value = line.partition("=")
-    return f"{name}={secrets.token_urlsafe(48)}" if name in SECRETS and not value else line
+def fill_secrets(example: str) -> str:
+    """Return the example with a new secret for each random secret without a value."""
+    return RANDOM_SECRET.sub(lambda found: f"{found[0]}{secrets.token_urlsafe(48)}", example)
 
 
 if __name__ == "__main__":
-    print("\n".join(filled(line) for line in EXAMPLE.read_text(encoding="utf-8").splitlines()))
+    print(fill_secrets(EXAMPLE.read_text(encoding="utf-8")), end="")

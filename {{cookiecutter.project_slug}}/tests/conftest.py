@@ -1,7 +1,7 @@
-"""What tests stand on: real servers, a database made by the migrations, and an app that talks to them.
+"""Fixtures of all tests: real servers, a database that the migrations create, and an app that uses them.
 
-`TEST_DATABASE` chooses the database: `postgresql` (with Redis, as in production) or `sqlite` (with nothing else, as on
-a fresh machine). `TEST_DATABASE_URL` names a server to use instead, such as MariaDB; its database must be empty.
+`TEST_DATABASE` selects the database: `postgresql` (with Redis, as in production) or `sqlite` (without servers, as on a
+new machine). `TEST_DATABASE_URL` selects another server, such as MariaDB; its database must be empty.
 """
 
 from __future__ import annotations
@@ -9,33 +9,60 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
+import celery
 import flask_migrate
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy.orm import Session
 
 from app import create_app
 from app.accounts.models import User
 from app.audit.models import AuditLog
-from app.database import db
-from app.redis_client import redis_of
-from tests.accounts.factory import make_user
+from app.platform.api.rate_limits import limiter_of
+from app.platform.components import platform_of
+from app.platform.database.base import db
+from app.platform.redis.client import redis_of
+from app.platform.security import backoff
+from tests.accounts.factory import bearer, make_user
 from tests.environments import basic_environment
 from tests.servers import PostgresServer, RedisServer, start_postgres, start_redis
 
-MIGRATED = "migrated"  # a database to copy from
+MIGRATED = "migrated"  # the template database of PostgreSQL
+
+ReplaceComponent = Callable[[object], None]
+
+# No test depends on the speed of the machine, and none leaves files behind.
+hypothesis_settings.register_profile(
+    "service", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("service")
 
 _numbers = count(1)
 
 
+SERVERS = {"postgres", "redis_server"}  # fixtures that start a server with every TEST_DATABASE
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects tests
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start a server, and run these first: they take longest, and the last file runs alone."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("running")
+    items.sort(key=lambda item: item.get_closest_marker("running") is None)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL with a migrated database to copy from."""
+    """A PostgreSQL server with a migrated template database."""
     with start_postgres(max_connections=200) as server:
         migrate(basic_environment(DATABASE_URL=server.create_database(MIGRATED)))
         yield server
@@ -49,7 +76,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def empty_database(postgres: PostgresServer) -> Iterator[str]:
-    """The address of a PostgreSQL database without any table."""
+    """The URL of a PostgreSQL database without tables."""
     name = f"empty_{next(_numbers)}"
     yield postgres.create_database(name)
     postgres.drop_database(name)
@@ -57,7 +84,7 @@ def empty_database(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def migrated_database(postgres: PostgresServer) -> Iterator[str]:
-    """The address of a PostgreSQL database of the test's own, with every table."""
+    """The URL of a new, migrated PostgreSQL database for one test."""
     name = f"migrated_{next(_numbers)}"
     yield postgres.create_database(name, template=MIGRATED)
     postgres.drop_database(name)
@@ -65,7 +92,7 @@ def migrated_database(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """What the app under test is told."""
+    """The environment of the app under test."""
     storage = (tmp_path_factory.mktemp("storage") / "files").as_uri()
     if url := os.environ.get("TEST_DATABASE_URL"):
         redis: RedisServer = request.getfixturevalue("redis_server")
@@ -80,7 +107,7 @@ def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             url = server.create_database("app")
             return basic_environment(DATABASE_URL=url, REDIS_URL=redis.url, STORAGE_URL=storage)
         case other:
-            pytest.exit(f"TEST_DATABASE is {other!r}; choose postgresql or sqlite", returncode=2)
+            pytest.exit(f"TEST_DATABASE is {other!r}: set it to postgresql or sqlite", returncode=2)
 
 
 @pytest.fixture(scope="session")
@@ -90,20 +117,24 @@ def app(environment: Mapping[str, str]) -> Flask:
 
 
 def migrate(environment: Mapping[str, str]) -> None:
-    """Bring a database to the newest revision, and let go of it."""
+    """Upgrade a database to the newest revision, and close the connections to it."""
+    current = celery.current_app._get_current_object()
     app = create_app(environment)
     with app.app_context():
         flask_migrate.upgrade(directory=str(Path(__file__).parent.parent / "migrations"))
         db.engine.dispose()
+    current.set_current()  # each new app sets its own Celery
 
 
 @pytest.fixture(autouse=True)
 def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Leave no rows and no counts to the next test; only the audit log stays, from which nothing can be deleted."""
-    yield
+    """Send tasks to the app under test. Afterwards delete rows and counts, except the append-only audit log."""
     if "app" not in request.fixturenames:
+        yield
         return
     app: Flask = request.getfixturevalue("app")
+    app.extensions["celery"].set_current()  # an earlier test may have created another app
+    yield
     with app.app_context(), db.engine.begin() as connection:
         for table in reversed(db.metadata.sorted_tables):
             if table is not AuditLog.__table__:
@@ -111,7 +142,8 @@ def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
     if redis := redis_of(app):
         redis.flushdb()
     else:
-        app.extensions["rate_window"].forget()
+        limiter_of(app).reset()
+        backoff.init_app(app)
 
 
 @pytest.fixture
@@ -123,7 +155,7 @@ def client(app: Flask) -> FlaskClient:
 def session(app: Flask) -> Iterator[Session]:
     with app.app_context():
         engine = db.engine
-    # A session beside the app's: under an open context, all requests of a test client would share one `g`.
+    # Not the app's session: in an open app context, all requests of a test client would share one `g`.
     with Session(engine) as session:
         yield session
 
@@ -139,8 +171,27 @@ def other_user(session: Session) -> User:
 
 
 @pytest.fixture
-def audited(app: Flask) -> Callable[[], Sequence[AuditLog]]:
-    """Gives the entries of the audit log that were made since the test began, oldest first."""
+def headers(app: Flask, user: User) -> dict[str, str]:
+    """The headers of a user's request."""
+    return bearer(app, user)
+
+
+@pytest.fixture
+def replace_component(app: Flask) -> Iterator[ReplaceComponent]:
+    """Return a function that replaces a component of the app until the end of the test."""
+    platform = platform_of(app)
+    with ExitStack() as originals:
+
+        def replace(component: object) -> None:
+            originals.callback(platform.add, platform.get_or_create(type(component)))
+            platform.add(component)
+
+        yield replace
+
+
+@pytest.fixture
+def audit_entries(app: Flask) -> Callable[[], Sequence[AuditLog]]:
+    """Return the audit log entries since the start of the test, oldest first."""
     with app.app_context():
         engine = db.engine
     with Session(engine) as session:
@@ -155,5 +206,5 @@ def audited(app: Flask) -> Callable[[], Sequence[AuditLog]]:
 
 @pytest.fixture
 def secret() -> str:
-    """A value to plant, and to search for afterwards."""
-    return f"planted-{secrets.token_hex(16)}"
+    """A unique value to search for in outputs."""
+    return f"unique-{secrets.token_hex(16)}"

@@ -1,4 +1,4 @@
-"""What gathers the log fits what writes it; the images themselves are not run here."""
+"""The configuration of Alloy and Loki fits compose.yaml; the images do not run here."""
 
 from __future__ import annotations
 
@@ -19,24 +19,22 @@ def read(path: str) -> Any:
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = read("compose.yaml")["services"]
-    return found
+    services: dict[str, dict[str, Any]] = read("compose.yaml")["services"]
+    return services
 
 
 @pytest.mark.req("O8")
-def test_docker_writes_the_names_that_the_gatherer_reads_on_the_lines_of_every_container(
-    services: dict[str, dict[str, Any]],
-) -> None:
-    wanted = set(re.findall(r'attrs\."([^"]+)"', ALLOY))
+def test_docker_adds_the_labels_that_alloy_reads(services: dict[str, dict[str, Any]]) -> None:
+    labels = set(re.findall(r'attrs\."([^"]+)"', ALLOY))
 
-    assert wanted == {f"com.docker.compose.{name}" for name in ("project", "service", "container-number")}
+    assert labels == {f"com.docker.compose.{name}" for name in ("project", "service", "container-number")}
     for name, service in services.items():
         assert service["logging"]["driver"] == "json-file", name
-        assert set(service["logging"]["options"]["labels"].split(",")) == wanted, name
+        assert set(service["logging"]["options"]["labels"].split(",")) == labels, name
 
 
 @pytest.mark.req("O8")
-def test_lines_are_sent_and_looked_up_where_loki_listens() -> None:
+def test_alloy_and_grafana_use_the_port_of_loki() -> None:
     port = read("deploy/loki/loki.yaml")["server"]["http_listen_port"]
     (source,) = read("deploy/grafana/provisioning/datasources/loki.yaml")["datasources"]
 
@@ -45,17 +43,17 @@ def test_lines_are_sent_and_looked_up_where_loki_listens() -> None:
 
 
 @pytest.mark.req("O8")
-def test_only_values_of_which_there_are_few_are_labels() -> None:
+def test_ids_are_structured_metadata_instead_of_labels() -> None:
     labels = set(re.findall(r"(\w+) *=", " ".join(re.findall(r"stage\.labels \{\s*values = \{(.*?)\}", ALLOY))))
-    beside = set(re.findall(r"(\w+) *=", *re.findall(r"stage\.structured_metadata \{\s*values = \{(.*?)\}", ALLOY)))
+    metadata = set(re.findall(r"(\w+) *=", *re.findall(r"stage\.structured_metadata \{\s*values = \{(.*?)\}", ALLOY)))
 
     assert labels == {"project", "service", "instance", "level"}
-    assert beside == {"request_id", "trace_id", "task_id"}
+    assert metadata == {"request_id", "trace_id", "task_id"}
     assert read("deploy/loki/loki.yaml")["limits_config"]["allow_structured_metadata"]
 
 
 @pytest.mark.req("O8")
-def test_the_gatherer_reads_files_and_nothing_holds_dockers_socket(services: dict[str, dict[str, Any]]) -> None:
+def test_alloy_reads_log_files_instead_of_the_docker_socket(services: dict[str, dict[str, Any]]) -> None:
     for name in ("loki", "alloy"):
         service = services[name]
         assert service["profiles"] == ["monitoring"]

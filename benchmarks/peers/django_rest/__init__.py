@@ -1,1 +1,1 @@
-"""(c) Django REST framework as its tutorial and its page about authentication have it."""
+"""(c) Django REST framework as in its tutorial and its authentication guide."""

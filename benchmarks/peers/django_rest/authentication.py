@@ -1,9 +1,9 @@
-"""Tokens of rest_framework.authtoken: looked up in the database together with their user."""
+"""Tokens of rest_framework.authtoken: one query returns the token and its user."""
 
 from rest_framework.authentication import TokenAuthentication
 
 
 class BearerAuthentication(TokenAuthentication):
-    """The framework's own, under the word that other clients use."""
+    """The framework's token authentication, with the keyword that the other servers use."""
 
     keyword = "Bearer"

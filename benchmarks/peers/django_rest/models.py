@@ -1,4 +1,4 @@
-"""The service's tables, which Django must not make."""
+"""The service's tables; Django does not create them."""
 
 from typing import ClassVar
 
@@ -8,27 +8,27 @@ from django.utils import timezone
 
 
 class User(AbstractBaseUser):
-    """Somebody with a token."""
+    """A user."""
 
     id = models.BigAutoField(primary_key=True)
     email = models.EmailField(unique=True)
     password = models.CharField(max_length=255, db_column="password_hash")
     role = models.CharField(max_length=16)
-    display_name = models.TextField(null=True)  # noqa: DJ001  # the column has no other empty value
+    display_name = models.TextField(null=True)  # noqa: DJ001  # the service stores no empty string
     created_at = models.DateTimeField()
     last_login = models.DateTimeField(null=True, db_column="last_login_at")
 
     USERNAME_FIELD = "email"
 
     class Meta:
-        """Where it is kept."""
+        """Table of the service."""
 
         managed = False
         db_table = "users"
 
 
 class UserLocation(models.Model):
-    """Where somebody was."""
+    """A location of a user."""
 
     id = models.BigAutoField(primary_key=True)
     user = models.ForeignKey(User, on_delete=models.CASCADE)
@@ -39,12 +39,12 @@ class UserLocation(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        """Where it is kept."""
+        """Table of the service."""
 
         managed = False
         db_table = "user_locations"
         ordering: ClassVar[list[str]] = []
 
     def __str__(self) -> str:
-        """Name it in Django's own pages, of which there are none here."""
+        """Return a label; Django's own pages, which use it, are off here."""
         return f"{self.latitude}, {self.longitude}"

@@ -1,4 +1,4 @@
-"""What is taken in and given out."""
+"""Request and response bodies."""
 
 from typing import Any
 
@@ -8,29 +8,29 @@ from .models import User, UserLocation
 
 
 class ProfileSerializer(serializers.ModelSerializer):
-    """A user as the user sees it."""
+    """Response body of the profile route."""
 
     class Meta:
-        """Of what, and which parts."""
+        """Model and fields."""
 
         model = User
         fields = ("id", "email", "role", "display_name", "created_at")
 
 
 class LocationListSerializer(serializers.ListSerializer):
-    """Saves many with one statement, as the page about serializers shows it."""
+    """Inserts a batch with one statement, as in the serializer documentation."""
 
     def create(self, validated_data: list[dict[str, Any]]) -> list[UserLocation]:
-        """Save them."""
+        """Insert the locations."""
         saved: list[UserLocation] = UserLocation.objects.bulk_create([UserLocation(**item) for item in validated_data])
         return saved
 
 
 class LocationSerializer(serializers.ModelSerializer):
-    """A position."""
+    """Request and response body of a location."""
 
     class Meta:
-        """Of what, and which parts."""
+        """Model and fields."""
 
         model = UserLocation
         fields = ("id", "user_id", "latitude", "longitude", "accuracy", "recorded_at")

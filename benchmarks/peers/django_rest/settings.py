@@ -1,4 +1,4 @@
-"""Settings, as `startproject` writes them without what pages, forms and sessions need."""
+"""Settings of `startproject`, without those of HTML pages, forms and sessions."""
 
 import os
 from urllib.parse import urlsplit
@@ -17,9 +17,8 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "django_rest",
 ]
-MIDDLEWARE = [
-    "django.middleware.common.CommonMiddleware"
-]  # tells the length of answers, without which none can be kept alive
+# It sets Content-Length, without which connections are not kept alive.
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
@@ -28,7 +27,7 @@ DATABASES = {
         "PASSWORD": _database.password,
         "HOST": _database.hostname,
         "PORT": _database.port,
-        "CONN_MAX_AGE": None,  # connections are kept, as the page about deployment advises
+        "CONN_MAX_AGE": None,  # persistent connections, as the deployment documentation recommends
     }
 }
 AUTH_USER_MODEL = "django_rest.User"

@@ -1,4 +1,4 @@
-"""Which address is answered by what."""
+"""URL configuration."""
 
 from django.urls import path
 
@@ -6,7 +6,7 @@ from . import views
 
 urlpatterns = [
     path("health", views.health),
-    path("api/v1/users/me", views.Me.as_view()),
-    path("api/v1/locations", views.Locations.as_view()),
-    path("api/v1/locations/batch", views.Batches.as_view()),
+    path("api/v1/users/me", views.ProfileView.as_view()),
+    path("api/v1/locations", views.LocationView.as_view()),
+    path("api/v1/locations/batch", views.LocationBatchView.as_view()),
 ]

@@ -1,4 +1,4 @@
-"""The routes' answers."""
+"""Views of the routes."""
 
 from typing import Any
 
@@ -15,38 +15,38 @@ from .serializers import LocationSerializer, ProfileSerializer
 @authentication_classes([])
 @permission_classes([])
 def health(_: Request) -> Response:
-    """Answer without doing anything."""
+    """Return a constant."""
     return Response({"status": "ok"})
 
 
-class Me(generics.RetrieveAPIView):
-    """The caller's profile."""
+class ProfileView(generics.RetrieveAPIView):
+    """Profile of the user."""
 
     serializer_class = ProfileSerializer
 
     def get_object(self) -> User:
-        """Return the caller."""
-        caller: User = self.request.user
-        return caller
+        """Return the authenticated user."""
+        user: User = self.request.user
+        return user
 
 
-class Locations(generics.CreateAPIView):
-    """Positions, one at a time."""
+class LocationView(generics.CreateAPIView):
+    """Insert one location."""
 
     serializer_class = LocationSerializer
 
     def perform_create(self, serializer: Any) -> None:  # noqa: ANN401  # the framework has no types
-        """Save it as the caller's."""
+        """Insert the location for the authenticated user."""
         serializer.save(user=self.request.user)
 
 
-class Batches(generics.GenericAPIView):
-    """Positions, many at a time."""
+class LocationBatchView(generics.GenericAPIView):
+    """Insert a batch of locations."""
 
     serializer_class = LocationSerializer
 
     def post(self, request: Request) -> Response:
-        """Save them as the caller's."""
+        """Insert the locations for the authenticated user."""
         serializer = self.get_serializer(data=request.data["locations"], many=True)
         serializer.is_valid(raise_exception=True)
         return Response({"accepted": len(serializer.save(user=request.user))}, status=201)

@@ -1,4 +1,4 @@
-"""What Gunicorn serves."""
+"""WSGI application for Gunicorn."""
 
 import os
 

@@ -1,26 +1,33 @@
-"""Users: making an account, signing in and out, passwords, one's own profile."""
+"""Accounts: registration, login and logout, passwords, the user's own profile, user administration."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app import api, boot, personal_data, statistics
-from app.accounts import administration, profile_views, service, views
-from app.accounts.commands import make_first_admin
-from app.accounts.tasks import DAY_SECONDS, REPEAT_SECONDS
-from app.database import db
-from app.personal_data import Holding
-from app.security import sessions
-from app.worker import register_schedule
+from app.accounts import admin_views, administration, profile_views, service, views
+from app.accounts.commands import create_first_admin
+from app.accounts.settings import AccountsSettings
+from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
+from app.platform.database.base import db
+from app.platform.feature import Feature
+from app.platform.personal_data import PersonalDataSource
+from app.platform.security import sessions
 
 
-def init_app(app: Flask) -> None:
-    """Serve the routes, answer for sessions, and have `flask init-db` make the first admin."""
-    api.register(app, views.blueprint)
-    api.register(app, profile_views.blueprint)
-    sessions.register_truth(app, lambda session_id: service.session_lives(db.session(), session_id))
-    personal_data.register(app, "account", Holding(("users", "user_sessions"), service.tell))
-    statistics.register(app, "accounts", administration.statistics)
-    register_schedule(app, "accounts.repeat_endings", REPEAT_SECONDS)
-    register_schedule(app, "accounts.drop_old_sessions", DAY_SECONDS)
-    boot.register_seed(app, make_first_admin)
+def _register_session_lookup(app: Flask) -> None:
+    sessions.register_session_lookup(app, lambda session_id: service.is_session_active(db.session(), session_id))
+
+
+FEATURE = Feature(
+    name="accounts",
+    blueprints=(views.blueprint, profile_views.blueprint, admin_views.blueprint),
+    settings=AccountsSettings,
+    scopes=("profile:read",),
+    schedules={"accounts.repeat_revocations": REVOCATION_REPEAT_SECONDS, "accounts.delete_old_sessions": DAY_SECONDS},
+    personal_data=PersonalDataSource(("users", "user_sessions"), service.export),
+    export_name="account",
+    personal_fields=("display_name",),
+    statistics=administration.statistics,
+    seeds=(create_first_admin,),
+    init_app=_register_session_lookup,
+)

@@ -1,30 +1,35 @@
-"""Accounts made from the command line."""
+"""Accounts that `flask init-db` creates."""
 
 from __future__ import annotations
 
 import click
 from flask import current_app
+from marshmallow import ValidationError
 
 from app.accounts import service
 from app.accounts.schemas import Registration
-from app.audit.service import Origin
-from app.database import db
-from app.settings import settings_of
+from app.accounts.settings import AccountsSettings
+from app.platform.database.base import db
+from app.platform.settings.declarations import settings_of
+from app.platform.web.client_address import RequestOrigin
 
 
-def make_first_admin() -> str:
-    """Make the admin of `ADMIN_EMAIL` and `ADMIN_PASSWORD` unless there is that account; says what was done."""
-    settings = settings_of(current_app)
+def create_first_admin() -> str:
+    """Create the admin of `ADMIN_EMAIL` and `ADMIN_PASSWORD` unless the account exists.
+
+    Returns a message for the operator. Raises `ClickException` if the e-mail or the password is invalid.
+    """
+    settings = settings_of(current_app, AccountsSettings)
     if not settings.ADMIN_EMAIL or not settings.ADMIN_PASSWORD:
-        return "no first admin: ADMIN_EMAIL and ADMIN_PASSWORD are not set"
-    given = {"email": settings.ADMIN_EMAIL, "password": settings.ADMIN_PASSWORD}
-    if errors := Registration().validate(given):
-        faults = "; ".join(f"ADMIN_{name.upper()}: {' '.join(texts)}" for name, texts in errors.items())
-        raise click.ClickException(faults)
-    email = settings.ADMIN_EMAIL.lower()
-    if service.find(db.session(), email):
-        return "first admin: there already"
-    service.register(
-        db.session(), email=email, password=settings.ADMIN_PASSWORD, role="admin", origin=Origin(None, "init-db")
-    )
-    return "first admin: made"
+        return "no first admin created: ADMIN_EMAIL and ADMIN_PASSWORD are not set"
+    try:
+        account = Registration().load({"email": settings.ADMIN_EMAIL, "password": settings.ADMIN_PASSWORD})
+    except ValidationError as error:
+        texts = error.messages_dict.items()
+        raise click.ClickException(
+            "; ".join(f"ADMIN_{name.upper()}: {' '.join(text)}" for name, text in texts)
+        ) from None
+    if service.find_by_email(db.session(), account["email"]):
+        return "first admin exists already"
+    service.register(db.session(), **account, role="admin", origin=RequestOrigin(None, "init-db"))
+    return "first admin created"

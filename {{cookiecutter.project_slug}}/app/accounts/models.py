@@ -1,20 +1,21 @@
-"""Users, and where they are signed in."""
+"""Users and their sessions."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.database import Model, now
-from app.security.encryption import EncryptedText
+from app.accounts.email_addresses import normalize_email
+from app.platform.database.base import Model, utc_now
+from app.platform.database.encryption import EncryptedText
 
 ROLES = ("user", "admin")
 
 
 class User(Model):
-    """Somebody who can sign in. The e-mail is kept in lower case, so that there is one account for it."""
+    """A user. The e-mail is stored in its normal form, so that an address has one account however it is written."""
 
     __tablename__ = "users"
     __table_args__ = (
@@ -29,15 +30,19 @@ class User(Model):
     password_hash: Mapped[str] = mapped_column(sa.String(255))
     role: Mapped[str] = mapped_column(sa.String(16), default="user")
     display_name: Mapped[str | None] = mapped_column(EncryptedText)
-    created_at: Mapped[datetime] = mapped_column(default=now)
-    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
     last_login_at: Mapped[datetime | None]
+
+    @validates("email")
+    def _normalize(self, _name: str, email: str) -> str:
+        return normalize_email(email)
 
 
 class UserSession(Model):
-    """A sign-in and what came of it: the chain of refresh tokens, of which only the newest is good.
+    """A login and its chain of refresh tokens, of which only the newest is valid.
 
-    Refresh tokens are signed, so that only the id of the newest needs keeping.
+    Refresh tokens are signed, so the table stores only the id of the newest (`refresh_id`).
     """
 
     __tablename__ = "user_sessions"
@@ -47,7 +52,7 @@ class UserSession(Model):
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
     refresh_id: Mapped[str] = mapped_column(sa.String(32))
     address: Mapped[str | None] = mapped_column(sa.String(64))
-    created_at: Mapped[datetime] = mapped_column(default=now)
-    refreshed_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    refreshed_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

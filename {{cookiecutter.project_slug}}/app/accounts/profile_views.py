@@ -1,4 +1,4 @@
-"""Routes of one's own profile."""
+"""Routes of the user's own profile."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from sqlalchemy import Row
 from app.accounts import service
 from app.accounts.models import User
 from app.accounts.schemas import Profile, ProfileChange
-from app.api import Blueprint
-from app.database import db, one_statement
-from app.limits import limit
-from app.observability.slo.objectives import CHANGE, READ, objective
-from app.security.access import caller, signed_in, signed_in_or_key, unauthorized
+from app.platform.api.blueprints import Blueprint
+from app.platform.api.rate_limits import rate_limit
+from app.platform.database.base import autocommit_connection, db
+from app.platform.security.access import account_deleted, current_caller, login_or_api_key, login_required
+from app.platform.telemetry.objectives import READ, UPDATE, objective
 
 Account = TypeVar("Account")
 
-blueprint = Blueprint("users", __name__, description="One's own profile.")
+blueprint = Blueprint("users", __name__, description="The caller's own profile.")
 
 
 @blueprint.get("/users/me")
-@limit("RATELIMIT_READ")
+@rate_limit("RATELIMIT_READ")
 @objective(READ)
-@signed_in_or_key("profile:read")
+@login_or_api_key("profile:read")
 @blueprint.response(200, Profile())
 def me() -> Row[*tuple[Any, ...]]:
-    """One's own profile."""
-    with one_statement() as connection:
-        return _there(service.profile(connection, caller().user_id))
+    """Get the caller's own profile."""
+    with autocommit_connection() as connection:
+        return _or_401(service.profile(connection, current_caller().user_id))
 
 
 @blueprint.patch("/users/me")
-@limit("RATELIMIT_UPDATE")
-@objective(CHANGE)
-@signed_in
+@rate_limit("RATELIMIT_UPDATE")
+@objective(UPDATE)
+@login_required
 @blueprint.arguments(ProfileChange())
 @blueprint.response(200, Profile())
 def change_me(changes: dict[str, Any]) -> User:
-    """Change one's profile; what is left out stays."""
+    """Change the caller's own profile; omitted fields keep their values."""
     session = db.session()
-    return service.change_profile(session, _there(service.get(session, caller().user_id)), changes)
+    return service.change_profile(session, _or_401(service.get(session, current_caller().user_id)), changes)
 
 
-def _there(account: Account | None) -> Account:
+def _or_401(account: Account | None) -> Account:
     if account is None:
-        raise unauthorized("This account is gone. Sign in with another.")
+        raise account_deleted()
     return account

@@ -1,13 +1,19 @@
-"""What accounts take in and give out."""
+"""Request and response schemas of accounts."""
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from typing import Any
 
+from flask import current_app
+from marshmallow import Schema, ValidationError, fields, validate, validates
+
+from app.accounts.email_addresses import MAX_LENGTH, InvalidEmail, normalize_email
 from app.accounts.models import ROLES
-from app.fields import Flag, Input, PlainText
+from app.platform.api.fields import PlainText, RequestSchema, StrictBoolean
+from app.platform.api.pagination import PageQuery
+from app.platform.settings.declarations import settings_of
 
-# NIST SP 800-63B asks for at least 8 and at least 64 allowed; the upper bound keeps hashing from being made work.
+# NIST SP 800-63B: a minimum of at least 8, a maximum of at least 64. The maximum bounds the work of hashing.
 PASSWORD_LENGTH = validate.Length(10, 128, error="Must have from 10 to 128 characters.")
 ANY_PASSWORD = validate.Length(1, 128)
 TOKEN_LENGTH = validate.Length(1, 4096)
@@ -17,47 +23,63 @@ EXAMPLE_TOKEN = {"example": "eyJhbGciOiJIUzI1NiIsInR5cCI6Ii4uLiJ9.e30.c2lnbmF0dX
 
 
 class Email(fields.Email):
-    """An e-mail address in lower case, at most 254 characters (RFC 5321)."""
+    """An e-mail address; loads in its normal form."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(max=MAX_LENGTH), **kwargs)
 
     def _deserialize(self, value: object, attr: str | None, data: object, **kwargs: object) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
-        return text.lower()
+        try:
+            return normalize_email(text)
+        except InvalidEmail as error:
+            raise ValidationError(str(error)) from None
 
 
 def email() -> Email:
-    """The field of somebody's e-mail."""
-    return Email(required=True, validate=validate.Length(max=254), metadata={"example": "ada@example.com"})
+    """Return a required field for an e-mail address."""
+    return Email(required=True, metadata={"example": "ada@example.com"})
 
 
-class Credentials(Input):
+class Credentials(RequestSchema):
     """E-mail and password."""
 
     email = email()
     password = PlainText(required=True, load_only=True, validate=ANY_PASSWORD, metadata=EXAMPLE_PASSWORD)
 
 
-class Registration(Input):
+class Registration(RequestSchema):
     """A new account."""
 
     email = email()
     password = PlainText(required=True, load_only=True, validate=PASSWORD_LENGTH, metadata=EXAMPLE_PASSWORD)
     display_name = PlainText(validate=NAME_LENGTH, metadata={"example": "Ada"})
 
+    @validates("email")
+    def check_reachable(self, value: str, **_: object) -> None:
+        """Reject an address to which the mail server cannot send: its owner could never reset the password."""
+        if not value.isascii() and not settings_of(current_app).MAIL_SMTPUTF8:
+            raise ValidationError(
+                "Must have only ASCII characters before the @: the service cannot send mail to others."
+            )
 
-class RefreshToken(Input):
-    """A refresh token, to be exchanged."""
+
+class RefreshToken(RequestSchema):
+    """A refresh token to exchange."""
 
     refresh_token = PlainText(required=True, load_only=True, validate=TOKEN_LENGTH, metadata=EXAMPLE_TOKEN)
 
 
-class SignOut(Input):
-    """Which sessions to end."""
+class Logout(RequestSchema):
+    """The sessions to end."""
 
-    everywhere = Flag(load_default=False, metadata={"description": "All sessions, not only this one."})
+    everywhere = StrictBoolean(
+        load_default=False, metadata={"description": "End all sessions of the user, not only this one."}
+    )
 
 
-class PasswordChange(Input):
-    """The present password and the next."""
+class PasswordChange(RequestSchema):
+    """The current and the new password."""
 
     current_password = PlainText(required=True, load_only=True, validate=ANY_PASSWORD, metadata=EXAMPLE_PASSWORD)
     new_password = PlainText(
@@ -68,27 +90,27 @@ class PasswordChange(Input):
     )
 
 
-class ForgottenPassword(Input):
-    """Whose password is forgotten."""
+class ForgotPassword(RequestSchema):
+    """The e-mail address of the account."""
 
     email = email()
 
 
-class PasswordReset(Input):
-    """The token of the mail, and the next password."""
+class PasswordReset(RequestSchema):
+    """The token from the e-mail and the new password."""
 
     token = PlainText(required=True, load_only=True, validate=TOKEN_LENGTH, metadata=EXAMPLE_TOKEN)
     new_password = PlainText(required=True, load_only=True, validate=PASSWORD_LENGTH, metadata=EXAMPLE_PASSWORD)
 
 
-class ProfileChange(Input):
-    """What of a profile can be changed; what is left out stays."""
+class ProfileChange(RequestSchema):
+    """The fields of a profile that can be changed; omitted fields keep their values."""
 
     display_name = PlainText(allow_none=True, validate=NAME_LENGTH, metadata={"example": "Ada"})
 
 
 class Profile(Schema):
-    """A user as the user sees it."""
+    """A user, as shown to the user."""
 
     id = fields.Integer(required=True, metadata={"example": 1})
     email = fields.String(required=True, metadata={"example": "ada@example.com"})
@@ -98,17 +120,50 @@ class Profile(Schema):
 
 
 class Tokens(Schema):
-    """What signing in gives (names of RFC 6749 section 5.1)."""
+    """Access and refresh token; member names from RFC 6749 section 5.1."""
 
     access_token = fields.String(required=True, metadata=EXAMPLE_TOKEN)
     refresh_token = fields.String(
-        required=True, metadata={**EXAMPLE_TOKEN, "description": "Good once: exchanging it gives the next."}
+        required=True, metadata={**EXAMPLE_TOKEN, "description": "Valid once: exchanging it returns the next one."}
     )
     token_type = fields.String(required=True, validate=validate.Equal("Bearer"), metadata={"example": "Bearer"})
-    expires_in = fields.Integer(required=True, metadata={"description": "Seconds.", "example": 900})
+    expires_in = fields.Integer(
+        required=True, metadata={"description": "Lifetime of the access token in seconds.", "example": 900}
+    )
 
 
-class Sent(Schema):
-    """What is known of a mail that may be on its way."""
+class Message(Schema):
+    """A message for the user."""
 
     message = fields.String(required=True)
+
+
+class UserQuery(PageQuery):
+    """Filters for the list of users."""
+
+    email = Email(metadata={"description": "The complete e-mail address."})
+    role = fields.String(validate=validate.OneOf(ROLES))
+
+
+class RoleChange(RequestSchema):
+    """The new role of a user."""
+
+    role = fields.String(required=True, validate=validate.OneOf(ROLES), metadata={"example": "user"})
+
+
+class EmptyBody(RequestSchema):
+    """No body, or an empty object."""
+
+
+class UserRecord(Profile):
+    """A user, as shown to admins."""
+
+    updated_at = fields.AwareDateTime(required=True)
+    last_login_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class UserPage(Schema):
+    """A page of users, newest first."""
+
+    items = fields.List(fields.Nested(UserRecord()), required=True)
+    next = fields.String(required=True, allow_none=True)

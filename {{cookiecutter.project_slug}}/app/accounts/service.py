@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,37 +12,48 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.accounts.email_addresses import normalize_email
 from app.accounts.models import User, UserSession
 from app.audit import service as audit
-from app.database import now
-from app.personal_data import tell_rows
-from app.security.passwords import hash_password, needs_rehash, verify_password
+from app.platform.database.base import rows_changed, utc_now
+from app.platform.personal_data import rows_as_dicts
+from app.platform.security import credentials
+from app.platform.security.passwords import hash_password, needs_rehash, verify_password
+from app.platform.web.client_address import RequestOrigin
 
 _users = User.__table__.c
-PROFILE = sa.select(_users.id, _users.email, _users.role, _users.display_name, _users.created_at).where(
+PROFILE_QUERY = sa.select(_users.id, _users.email, _users.role, _users.display_name, _users.created_at).where(
     _users.id == sa.bindparam("user_id")
 )
-KEEP_SESSIONS = timedelta(days=30)  # how long it can be looked up that there was one
+SESSION_RETENTION = timedelta(days=30)  # how long ended and expired sessions stay in the database
 
 
 class EmailTaken(Exception):
-    """There is an account with this e-mail already."""
+    """An account with this e-mail exists already."""
 
 
 class WrongPassword(Exception):
-    """The password given as the current one is not."""
+    """The current password is wrong."""
 
 
-class ResetRefused(Exception):
-    """The password has been changed since the reset was asked for, or the account is gone."""
+class PasswordResetRejected(Exception):
+    """The password has changed since the token was issued, or the account no longer exists."""
 
 
 class SessionEnded(Exception):
-    """The session is over; nothing can be renewed in it."""
+    """The session has ended or expired."""
 
 
 class TokenReused(Exception):
-    """A refresh token came back after it had been exchanged, so somebody has a copy; the session has been ended."""
+    """A refresh token was used twice, so it may be stolen; the session has been ended."""
+
+
+class NoSuchUser(Exception):
+    """No user has this id."""
+
+
+class LastAdmin(Exception):
+    """The operation would leave no admin."""
 
 
 def register(
@@ -50,16 +61,16 @@ def register(
     *,
     email: str,
     password: str,
-    origin: audit.Origin,
+    origin: RequestOrigin,
     display_name: str | None = None,
     role: str = "user",
 ) -> User:
-    """Make an account; raises `EmailTaken`. The e-mail is given in lower case."""
+    """Create an account. Raises `EmailTaken`, or `InvalidEmail`."""
     user = User(email=email, password_hash=hash_password(password), display_name=display_name, role=role)
     session.add(user)
     try:
         session.flush()
-    except IntegrityError:  # of two requests at a time, the database lets one through
+    except IntegrityError:  # the unique constraint also decides between concurrent requests
         session.rollback()
         raise EmailTaken from None
     audit.record(session, "user.registered", actor_id=user.id, target=("user", user.id), origin=origin)
@@ -67,137 +78,175 @@ def register(
     return user
 
 
-def sign_in(
-    session: Session, *, email: str, password: str, lifetime: timedelta, origin: audit.Origin
+def login(
+    session: Session, *, email: str, password: str, lifetime: timedelta, origin: RequestOrigin
 ) -> tuple[User, UserSession] | None:
-    """The user with this e-mail and password and a new session, or None; takes as long either way."""
-    user = find(session, email)
-    checked = user.password_hash if user else None
-    if not verify_password(password, checked) or user is None or not _still_has(session, user, checked):
+    """Return the user with this e-mail and password and a new session, or None.
+
+    An unknown e-mail takes as long as a wrong password, so that the time does not show which accounts exist.
+    """
+    user = find_by_email(session, email)
+    verified_hash = user.password_hash if user else None
+    if not verify_password(password, verified_hash) or user is None or not _lock_password(session, user, verified_hash):
         return None
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(password)
-    begun = UserSession(
-        user_id=user.id, refresh_id=uuid.uuid4().hex, expires_at=now() + lifetime, address=origin.address
+    user_session = UserSession(
+        user_id=user.id, refresh_id=uuid.uuid4().hex, expires_at=utc_now() + lifetime, address=origin.address
     )
-    session.add(begun)
+    session.add(user_session)
     audit.record(session, "user.signed_in", actor_id=user.id, target=("user", user.id), origin=origin)
     session.commit()
-    return user, begun
+    return user, user_session
 
 
-def _still_has(session: Session, user: User, password_hash: str | None) -> bool:
-    """Whether the password that was checked is the user's still; keeps it from being changed until the commit.
+def _lock_password(session: Session, user: User, password_hash: str | None) -> bool:
+    """Prevent changes of the verified password until the commit; return False if it has changed already.
 
-    A change of the password ends all sessions, and must not miss one that is just about to begin.
+    A change of the password ends all sessions; without the lock it could miss the session that this login creates.
     """
-    same = sa.select(User.id).where(User.id == user.id, User.password_hash == password_hash)
-    return session.scalar(same.with_for_update(read=True)) is not None
+    unchanged = sa.select(User.id).where(User.id == user.id, User.password_hash == password_hash)
+    return session.scalar(unchanged.with_for_update(read=True)) is not None
 
 
-def find(session: Session, email: str) -> User | None:
-    """The user with this e-mail, given in lower case."""
-    return session.scalar(sa.select(User).where(User.email == email))
+def lock_user(session: Session, user_id: int) -> tuple[User, bool]:
+    """Lock a user and return it, and whether it is the last admin; raises `NoSuchUser`.
+
+    All admins are locked until the commit: when two admins are demoted or erased at the same time, one remains.
+    """
+    affected = sa.select(User).where(sa.or_(User.id == user_id, User.role == "admin")).order_by(User.id)
+    locked = session.scalars(affected.with_for_update().execution_options(populate_existing=True)).all()
+    user = next((user for user in locked if user.id == user_id), None)
+    if user is None:
+        raise NoSuchUser
+    return user, user.role == "admin" and len(locked) == 1
+
+
+def registration_times(session: Session, user_ids: Iterable[int]) -> dict[int, datetime]:
+    """Return the registration time of each of these users, by id; unknown ids are left out."""
+    wanted = User.id.in_(user_ids)  # callers pass batches; nosemgrep: unbounded-in-list
+    return dict(session.execute(sa.select(User.id, User.created_at).where(wanted)).all())
+
+
+def delete(session: Session, user_id: int) -> None:
+    """Delete a user and, through foreign keys, every row that belongs to it; the caller commits."""
+    session.delete(session.get_one(User, user_id))
+
+
+def find_by_email(session: Session, email: str) -> User | None:
+    """Return the user with this e-mail, however it is written, or None; raises `InvalidEmail`."""
+    return session.scalar(sa.select(User).where(User.email == normalize_email(email)))
 
 
 def get(session: Session, user_id: int) -> User | None:
-    """The user with this id."""
+    """Return the user with this id, or None."""
     return session.get(User, user_id)
 
 
 def profile(connection: sa.Connection, user_id: int) -> sa.Row[*tuple[Any, ...]] | None:
-    """What a user sees of the account."""
-    return connection.execute(PROFILE, {"user_id": user_id}).one_or_none()
+    """Return the columns of the public profile, or None if the user does not exist."""
+    return connection.execute(PROFILE_QUERY, {"user_id": user_id}).one_or_none()
 
 
 def change_profile(session: Session, user: User, changes: dict[str, Any]) -> User:
-    """Set the given fields of a profile."""
+    """Set these fields of a profile, commit and return the user."""
     for name, value in changes.items():
         setattr(user, name, value)
     session.commit()
     return user
 
 
-def tell(session: Session, user_id: int) -> dict[str, Any]:
-    """What is known of a user, but for what proves who they are."""
-    account = tell_rows(session, sa.select(User).where(User.id == user_id), but=("password_hash",))
-    signed_in = sa.select(UserSession).where(UserSession.user_id == user_id)
-    return {"users": account, "user_sessions": tell_rows(session, signed_in, but=("refresh_id",))}
+def export(session: Session, user_id: int) -> dict[str, Any]:
+    """Return the personal data of an account, without credentials."""
+    account = rows_as_dicts(session, sa.select(User).where(User.id == user_id), exclude=("password_hash",))
+    sessions = sa.select(UserSession).where(UserSession.user_id == user_id)
+    return {"users": account, "user_sessions": rows_as_dicts(session, sessions, exclude=("refresh_id",))}
 
 
-def note_login(session: Session, user_id: int, time: datetime) -> None:
-    """Keep the time of the latest login; an older one that arrives late changes nothing."""
+def record_login(session: Session, user_id: int, time: datetime) -> None:
+    """Store the time of the latest login; an earlier time that arrives late changes nothing."""
     newer = sa.or_(User.last_login_at.is_(None), User.last_login_at < time)
     session.execute(sa.update(User).where(User.id == user_id, newer).values(last_login_at=time))
     session.commit()
 
 
 def change_password(
-    session: Session, *, user_id: int, session_id: int | None, current: str, new: str, origin: audit.Origin
+    session: Session, *, user_id: int, session_id: int | None, current: str, new: str, origin: RequestOrigin
 ) -> Sequence[int]:
-    """Change a password and end the user's other sessions, whose ids are returned; raises `WrongPassword`."""
+    """Change a password, end the user's other sessions and return their ids; raises `WrongPassword`.
+
+    Like every new password, it also revokes what features issued in the user's name, such as API keys.
+    """
     user = session.get(User, user_id)
-    if user is None or not verify_password(current, user.password_hash):
+    if user is None or not verify_password(current, user.password_hash) or not _replace_password(session, user, new):
         raise WrongPassword
-    if not _replace_password(session, user, new):
-        raise WrongPassword
-    ended = end_sessions(session, user_id, but=session_id)
+    ended = end_sessions(session, user_id, exclude=session_id)
+    credentials.revoke_all(session, user_id, actor_id=user_id, origin=origin)
     audit.record(session, "user.password_changed", actor_id=user_id, target=("user", user_id), origin=origin)
     session.commit()
     return ended
 
 
-def fingerprint(user: User) -> str:
-    """A mark of the user's present password, by which a token is good for replacing that one and no later one."""
+def password_fingerprint(user: User) -> str:
+    """Return the password fingerprint, which binds a reset token to one password."""
     return hashlib.sha256(user.password_hash.encode()).hexdigest()[:32]
 
 
-def reset_password(session: Session, *, user_id: int, mark: str, password: str, origin: audit.Origin) -> Sequence[int]:
-    """Replace the password that has this fingerprint, and end all sessions; raises `ResetRefused`."""
+def reset_password(
+    session: Session, *, user_id: int, fingerprint: str, password: str, origin: RequestOrigin
+) -> Sequence[int]:
+    """Replace the password with this fingerprint, end all sessions and return their ids.
+
+    Raises `PasswordResetRejected`.
+    """
     user = session.get(User, user_id)
-    if user is None or fingerprint(user) != mark or not _replace_password(session, user, password):
-        raise ResetRefused
+    if user is None or password_fingerprint(user) != fingerprint or not _replace_password(session, user, password):
+        raise PasswordResetRejected
     ended = end_sessions(session, user_id)
+    credentials.revoke_all(session, user_id, actor_id=user_id, origin=origin)
     audit.record(session, "user.password_reset", actor_id=user_id, target=("user", user_id), origin=origin)
     session.commit()
     return ended
 
 
 def _replace_password(session: Session, user: User, password: str) -> bool:
-    """Replace the password that was checked; False when somebody else did so meanwhile."""
+    """Replace the password that was verified; return False if a concurrent request changed it first."""
     unchanged = sa.update(User).where(User.id == user.id, User.password_hash == user.password_hash)
-    replaced = session.execute(unchanged.values(password_hash=hash_password(password), updated_at=now()))
-    return replaced.rowcount == 1  # type: ignore[attr-defined, no-any-return] # of a cursor's result, which an update gives
+    new_values = {"password_hash": hash_password(password), "updated_at": utc_now()}
+    return rows_changed(session, unchanged.values(new_values)) == 1
 
 
-def renew_session(
-    session: Session, *, session_id: int, refresh_id: str, lifetime: timedelta, origin: audit.Origin
+def rotate_refresh_token(
+    session: Session, *, session_id: int, refresh_id: str, lifetime: timedelta, origin: RequestOrigin
 ) -> str:
-    """Exchange the id of a session's newest refresh token for a new one; raises `TokenReused` or `SessionEnded`."""
-    fresh, time = uuid.uuid4().hex, now()
-    alive = sa.update(UserSession).where(
+    """Replace the id of a session's newest refresh token and return the new one.
+
+    Raises `TokenReused`, which ends the session, or `SessionEnded`.
+    """
+    new_id, time = uuid.uuid4().hex, utc_now()
+    active = sa.update(UserSession).where(
         UserSession.id == session_id, UserSession.ended_at.is_(None), UserSession.expires_at > time
     )
-    renewal = {"refresh_id": fresh, "refreshed_at": time, "expires_at": time + lifetime}
-    if _rows(session, alive.where(UserSession.refresh_id == refresh_id).values(renewal)):
+    renewal = {"refresh_id": new_id, "refreshed_at": time, "expires_at": time + lifetime}
+    if rows_changed(session, active.where(UserSession.refresh_id == refresh_id).values(renewal)):
         session.commit()
-        return fresh
-    if not _rows(session, alive.values(ended_at=time)):
+        return new_id
+    if not rows_changed(session, active.values(ended_at=time)):
         raise SessionEnded
     audit.record(session, "session.token_reused", actor_id=None, target=("session", session_id), origin=origin)
     session.commit()
     raise TokenReused
 
 
-def _rows(session: Session, update: sa.Update) -> int:
-    """How many rows an update changed."""
-    return session.execute(update).rowcount  # type: ignore[attr-defined, no-any-return] # of a cursor's result
-
-
-def sign_out(
-    session: Session, *, user_id: int, session_id: int, everywhere: bool, origin: audit.Origin
+def logout(
+    session: Session, *, user_id: int, session_id: int, everywhere: bool, origin: RequestOrigin
 ) -> Sequence[int]:
-    """End a session, or all of its user's; returns the ids of those that lived."""
+    """End one session or all sessions of its user; return the ids of those that were active.
+
+    The end of all sessions also revokes what features issued in the user's name, such as API keys.
+    """
+    if everywhere:  # first, like every change that locks a user and the user's sessions: no deadlocks
+        credentials.revoke_all(session, user_id, actor_id=user_id, origin=origin)
     ended = end_sessions(session, user_id, None if everywhere else session_id)
     audit.record(
         session, "user.signed_out", actor_id=user_id, target=("user", user_id), origin=origin, sessions=len(ended)
@@ -206,38 +255,45 @@ def sign_out(
     return ended
 
 
-def end_sessions(session: Session, user_id: int, only: int | None = None, *, but: int | None = None) -> Sequence[int]:
-    """End a user's living sessions (`only` one, or all `but` one) and return their ids.
+def end_sessions(
+    session: Session, user_id: int, only: int | None = None, *, exclude: int | None = None
+) -> Sequence[int]:
+    """End a user's active sessions (`only` one, or all except `exclude`) and return their ids.
 
-    Whoever calls this commits, and then has `app.security.sessions.end` tell the replicas.
+    The caller commits and then passes the ids to `app.platform.security.sessions.revoke`, which informs the replicas.
     """
-    query = sa.select(UserSession.id).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+    time = utc_now()
+    active = sa.update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
     if only is not None:
-        query = query.where(UserSession.id == only)
-    if but is not None:
-        query = query.where(UserSession.id != but)
-    ids = session.scalars(query).all()
-    session.execute(sa.update(UserSession).where(UserSession.id.in_(ids)).values(ended_at=now()))
-    return ids
+        active = active.where(UserSession.id == only)
+    if exclude is not None:
+        active = active.where(UserSession.id != exclude)
+    session.execute(active.values(ended_at=time))
+    # By the time, as MariaDB has no UPDATE ... RETURNING, and a list of ids would be a parameter for each session.
+    ended = sa.select(UserSession.id).where(UserSession.user_id == user_id, UserSession.ended_at == time)
+    return session.scalars(ended).all()
 
 
-def session_lives(session: Session, session_id: int) -> bool:
-    """Whether a session has neither been ended nor run out."""
-    query = sa.select(UserSession.id).where(
-        UserSession.id == session_id, UserSession.ended_at.is_(None), UserSession.expires_at > now()
-    )
-    return session.scalar(query) is not None
+def lock(session: Session, user_id: int) -> None:
+    """Lock a user until the commit; rows that refer to the user, such as those counted next, can be inserted."""
+    session.execute(sa.select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+
+
+def is_session_active(session: Session, session_id: int) -> bool:
+    """Whether a session has neither ended nor expired."""
+    active = (UserSession.ended_at.is_(None), UserSession.expires_at > utc_now())
+    return session.scalar(sa.select(UserSession.id).where(UserSession.id == session_id, *active)) is not None
 
 
 def sessions_ended_since(session: Session, time: datetime) -> Sequence[int]:
-    """The ids of sessions that were ended after a time."""
+    """Return the ids of sessions that ended after a time."""
     return session.scalars(sa.select(UserSession.id).where(UserSession.ended_at > time)).all()
 
 
-def drop_old_sessions(session: Session) -> int:
-    """Forget sessions that were over `KEEP_SESSIONS` ago; returns how many."""
-    long_ago = now() - KEEP_SESSIONS
-    over = sa.or_(UserSession.expires_at < long_ago, UserSession.ended_at < long_ago)
-    dropped = session.execute(sa.delete(UserSession).where(over))
+def delete_old_sessions(session: Session) -> int:
+    """Delete sessions that ended or expired more than `SESSION_RETENTION` ago; return how many."""
+    cutoff = utc_now() - SESSION_RETENTION
+    old = sa.or_(UserSession.expires_at < cutoff, UserSession.ended_at < cutoff)
+    deleted = rows_changed(session, sa.delete(UserSession).where(old))
     session.commit()
-    return dropped.rowcount  # type: ignore[attr-defined, no-any-return] # of a cursor's result
+    return deleted

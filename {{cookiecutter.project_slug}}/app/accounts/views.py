@@ -1,4 +1,4 @@
-"""Routes to make an account, sign in and out, and replace a password."""
+"""Routes for registration, login, logout and passwords."""
 
 from __future__ import annotations
 
@@ -6,190 +6,230 @@ from datetime import timedelta
 from typing import Any
 
 from flask import current_app
-from kombu.exceptions import OperationalError
-from redis import RedisError
 
-from app.accounts import service
+from app.accounts import service, sign_ins
 from app.accounts.models import User
 from app.accounts.schemas import (
     Credentials,
-    ForgottenPassword,
+    ForgotPassword,
+    Logout,
+    Message,
     PasswordChange,
     PasswordReset,
     Profile,
     RefreshToken,
     Registration,
-    Sent,
-    SignOut,
     Tokens,
 )
-from app.accounts.tasks import note_login, send_reset_mail
-from app.api import Blueprint
-from app.audit.origin import origin
-from app.database import db, now
-from app.errors import Problem, unavailable
-from app.limits import limit
-from app.observability.slo.objectives import CHANGE, LOGIN, REGISTER, objective
-from app.security import sessions, tokens
-from app.security.access import caller, public, signed_in, unauthorized
-from app.settings import settings_of
+from app.accounts.settings import AccountsSettings
+from app.accounts.tasks import record_login, send_reset_mail
+from app.platform.api.blueprints import Blueprint
+from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.rate_limits import no_target_limit, rate_limit, target_limit
+from app.platform.database.base import db, utc_now
+from app.platform.security import sessions, tokens
+from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
+from app.platform.settings.declarations import settings_of
+from app.platform.telemetry.objectives import UPDATE, objective
+from app.platform.web.caller import Caller
+from app.platform.web.client_address import request_origin
+from app.platform.web.problems import Problem, service_unavailable
+from app.platform.web.route_policy import Objective
 
-blueprint = Blueprint("auth", __name__, description="Making an account, signing in and out, passwords.")
+LOGIN = Objective(0.5, errors=0.02, availability=0.995)
+REGISTER = Objective(1.0)
 
-MAIL_UNDER_WAY = "If there is an account with this e-mail, a mail with a link is on its way."
+blueprint = Blueprint("auth", __name__, description="Registration, sessions and passwords.")
+
+RESET_EMAIL_QUEUED = "If an account with this e-mail exists, an e-mail with a link is on its way."
 
 
 @blueprint.post("/auth/register")
-@limit("RATELIMIT_REGISTER")
+@rate_limit("RATELIMIT_REGISTER")
+@concurrency_limit("CONCURRENCY_HASHING")
 @objective(REGISTER)
-@public("nobody has an account yet")
+@public("a new user has no account yet")
 @blueprint.arguments(Registration())
 @blueprint.response(201, Profile())
-@blueprint.alt_response(409, description="There is an account with this e-mail.")
+@blueprint.alt_response(409, description="An account with this e-mail exists already.")
+@target_limit("RATELIMIT_REGISTER", "email")
 def register(registration: dict[str, Any]) -> User:
-    """Make an account."""
+    """Create an account."""
     try:
-        return service.register(db.session(), **registration, origin=origin())
+        user = service.register(db.session(), **registration, origin=request_origin())
     except service.EmailTaken:
-        raise Problem(409, "There is an account with this e-mail.", errors={"email": ["Already taken."]}) from None
+        raise Problem(
+            409, "An account with this e-mail exists already.", errors={"email": ["Already taken."]}
+        ) from None
+    sign_ins.reset(user.email, user.id)
+    return user
 
 
 @blueprint.post("/auth/login")
-@limit("RATELIMIT_LOGIN")
+@rate_limit("RATELIMIT_LOGIN")
+@concurrency_limit("CONCURRENCY_HASHING")
 @objective(LOGIN)
-@public("nobody is signed in yet")
+@public("the e-mail and the password in the body are the credentials")
 @blueprint.arguments(Credentials())
 @blueprint.response(200, Tokens())
-@blueprint.alt_response(401, description="E-mail or password is wrong.")
+@blueprint.alt_response(401, description="The e-mail or the password is wrong.")
+@no_target_limit("`sign_ins` counts the failures of the account")
 def login(credentials: dict[str, Any]) -> dict[str, Any]:
-    """Sign in with e-mail and password."""
-    signed = service.sign_in(db.session(), **credentials, lifetime=_refresh_lifetime(), origin=origin())
-    if signed is None:
-        raise unauthorized("E-mail or password is wrong.")
-    user, begun = signed
-    answer = _tokens(user, begun.id, begun.refresh_id)
-    note_login.send_if_possible(user.id, now().isoformat())
-    return answer
+    """Sign in with e-mail and password.
+
+    After several failures, further attempts must wait longer and longer: 429 with `Retry-After`. Networks that signed
+    in to the account before count by themselves, and a new password by e-mail ends the wait.
+    """
+    with sign_ins.start_sign_in(credentials["email"]) as attempt:
+        result = service.login(db.session(), **credentials, lifetime=_refresh_lifetime(), origin=request_origin())
+        if result is None:
+            sign_ins.record_failed_sign_in(credentials["email"])
+            raise unauthorized("The e-mail or the password is wrong.")
+        attempt.succeeded()
+    user, user_session = result
+    sign_ins.signed_in(user.id)
+    record_login.try_delay(user.id, utc_now().isoformat())
+    return _tokens(user, user_session.id, user_session.refresh_id)
 
 
 @blueprint.post("/auth/refresh")
-@limit("RATELIMIT_DEFAULT")
-@objective(CHANGE)
-@public("the refresh token in the body is the proof")
+@rate_limit("RATELIMIT_DEFAULT")
+@objective(UPDATE)
+@public("the refresh token in the body is the credential")
 @blueprint.arguments(RefreshToken())
 @blueprint.response(200, Tokens())
-@blueprint.alt_response(401, description="The token is no good, or has been exchanged already.")
-def refresh(given: dict[str, str]) -> dict[str, Any]:
-    """Exchange a refresh token for new tokens; one that comes back a second time ends the session."""
-    claims = _claims(tokens.REFRESH, given["refresh_token"])
+@blueprint.alt_response(401, description="The token is invalid, expired or has been used already.")
+@target_limit("RATELIMIT_TOKEN", "refresh_token")
+def refresh(data: dict[str, str]) -> dict[str, Any]:
+    """Exchange a refresh token for new tokens; using a refresh token twice ends the session."""
+    claims = _claims(tokens.REFRESH, data["refresh_token"])
     user_id, session_id = int(claims["sub"]), int(claims["sid"])
     try:
-        refresh_id = service.renew_session(
+        refresh_id = service.rotate_refresh_token(
             db.session(),
             session_id=session_id,
             refresh_id=claims["jti"],
             lifetime=_refresh_lifetime(),
-            origin=origin(),
+            origin=request_origin(),
         )
     except service.TokenReused:
-        sessions.end([session_id])
-        raise unauthorized("This token has been used before, so the session has been ended. Sign in again.") from None
+        sessions.revoke([session_id])
+        raise unauthorized("This token has been used before, so the session was ended. Sign in again.") from None
     except service.SessionEnded:
         raise unauthorized("The session has ended. Sign in again.") from None
     user = service.get(db.session(), user_id)
     if user is None:
-        raise unauthorized("This account is gone. Sign in with another.")
+        raise account_deleted()
     return _tokens(user, session_id, refresh_id)
 
 
 @blueprint.post("/auth/logout")
-@limit("RATELIMIT_DEFAULT")
-@objective(CHANGE)
-@signed_in
-@blueprint.arguments(SignOut(), required=False)
+@rate_limit("RATELIMIT_DEFAULT")
+@objective(UPDATE)
+@login_required
+@blueprint.arguments(Logout(), required=False)
 @blueprint.response(204)
-def logout(given: dict[str, bool]) -> None:
-    """End this session, on every replica at once; or all of one's sessions."""
-    session_id = caller().session_id or 0
-    ended = service.sign_out(
-        db.session(), user_id=caller().user_id, session_id=session_id, everywhere=given["everywhere"], origin=origin()
+def logout(data: dict[str, bool]) -> None:
+    """End this session or all sessions of the user; every replica rejects their tokens at once.
+
+    The end of all sessions also revokes the user's API keys.
+    """
+    session_id = current_caller().session_id or 0
+    ended = service.logout(
+        db.session(),
+        user_id=current_caller().user_id,
+        session_id=session_id,
+        everywhere=data["everywhere"],
+        origin=request_origin(),
     )
-    sessions.end(ended)
+    sessions.revoke(ended)
 
 
 @blueprint.post("/auth/change-password")
-@limit("RATELIMIT_LOGIN")
-@objective(CHANGE)
-@signed_in
+@rate_limit("RATELIMIT_LOGIN")
+@concurrency_limit("CONCURRENCY_HASHING")
+@objective(UPDATE)
+@login_required
 @blueprint.arguments(PasswordChange())
 @blueprint.response(204)
-def change_password(given: dict[str, str]) -> None:
-    """Change one's password; every other session ends."""
-    try:
-        ended = service.change_password(
-            db.session(),
-            user_id=caller().user_id,
-            session_id=caller().session_id,
-            current=given["current_password"],
-            new=given["new_password"],
-            origin=origin(),
-        )
-    except service.WrongPassword:
-        raise Problem(403, "The current password is wrong.", errors={"current_password": ["Is wrong."]}) from None
-    sessions.end(ended)
+def change_password(data: dict[str, str]) -> None:
+    """Change the caller's password; every other session of the user ends, and the user's API keys are revoked."""
+    user_id = current_caller().user_id
+    with sign_ins.start_password_change(user_id) as attempt:
+        try:
+            ended = service.change_password(
+                db.session(),
+                user_id=user_id,
+                session_id=current_caller().session_id,
+                current=data["current_password"],
+                new=data["new_password"],
+                origin=request_origin(),
+            )
+        except service.WrongPassword:
+            sign_ins.record_failed_password_change(user_id)
+            raise Problem(403, "The current password is wrong.", errors={"current_password": ["Is wrong."]}) from None
+        attempt.succeeded()
+    sessions.revoke(ended)
 
 
 @blueprint.post("/auth/forgot-password")
-@limit("RATELIMIT_FORGOT_PASSWORD")
-@objective(CHANGE)
-@public("whoever has forgotten the password cannot sign in")
-@blueprint.arguments(ForgottenPassword())
-@blueprint.response(202, Sent())
-def forgot_password(given: dict[str, str]) -> dict[str, str]:
-    """Have a link mailed that replaces the password within 30 minutes; the answer is the same without an account."""
-    try:
-        send_reset_mail.apply_async((given["email"],), argsrepr="(an e-mail)")
-    except (OperationalError, RedisError):
-        raise unavailable("Mails cannot be sent right now. Try again shortly.") from None
-    return {"message": MAIL_UNDER_WAY}
+@rate_limit("RATELIMIT_FORGOT_PASSWORD")
+@objective(UPDATE)
+@public("a user without the password cannot sign in")
+@blueprint.arguments(ForgotPassword())
+@blueprint.response(202, Message())
+@target_limit("RATELIMIT_ACCOUNT_EMAIL", "email")
+def forgot_password(data: dict[str, str]) -> dict[str, str]:
+    """Send an e-mail with a link, valid for 30 minutes, to set a new password.
+
+    The response is the same if no account has this e-mail.
+    """
+    if not send_reset_mail.try_apply_async((data["email"],), argsrepr="(an e-mail)"):
+        raise service_unavailable("E-mails cannot be queued right now. Try again shortly.")
+    return {"message": RESET_EMAIL_QUEUED}
 
 
 @blueprint.post("/auth/reset-password")
-@limit("RATELIMIT_DEFAULT")
-@objective(CHANGE)
-@public("the token of the mail in the body is the proof")
+@rate_limit("RATELIMIT_DEFAULT")
+@concurrency_limit("CONCURRENCY_HASHING")
+@objective(UPDATE)
+@public("the token of the e-mail in the body is the credential")
 @blueprint.arguments(PasswordReset())
 @blueprint.response(204)
-@blueprint.alt_response(401, description="The token is no good, too old, or has been used.")
-def reset_password(given: dict[str, str]) -> None:
-    """Replace a forgotten password; every session ends."""
-    claims = _claims(tokens.RESET, given["token"])
+@blueprint.alt_response(401, description="The token is invalid, expired or has been used already.")
+@target_limit("RATELIMIT_TOKEN", "token")
+def reset_password(data: dict[str, str]) -> None:
+    """Set a new password; every session of the user ends, and the user's API keys are revoked."""
+    claims = _claims(tokens.RESET, data["token"])
+    user_id = int(claims["sub"])
     try:
         ended = service.reset_password(
             db.session(),
-            user_id=int(claims["sub"]),
-            mark=str(claims.get("mark")),
-            password=given["new_password"],
-            origin=origin(),
+            user_id=user_id,
+            fingerprint=str(claims.get("fingerprint")),
+            password=data["new_password"],
+            origin=request_origin(),
         )
-    except service.ResetRefused:
-        raise unauthorized("This link has been used, or the password has been changed since.") from None
-    sessions.end(ended)
+    except service.PasswordResetRejected:
+        raise unauthorized("This link has been used, or the password has changed since it was sent.") from None
+    sessions.revoke(ended)
+    if user := service.get(db.session(), user_id):
+        sign_ins.reset(user.email, user_id)
 
 
 def _refresh_lifetime() -> timedelta:
-    return timedelta(seconds=settings_of(current_app).REFRESH_TOKEN_SECONDS)
+    return timedelta(seconds=settings_of(current_app, AccountsSettings).REFRESH_TOKEN_SECONDS)
 
 
 def _tokens(user: User, session_id: int, refresh_id: str) -> dict[str, Any]:
-    access, seconds = tokens.issue(tokens.Caller(user.id, user.role, session_id))
-    lifetime = settings_of(current_app).REFRESH_TOKEN_SECONDS
-    renewal = tokens.sign(tokens.REFRESH, user.id, lifetime, sid=session_id, jti=refresh_id)
-    return {"access_token": access, "refresh_token": renewal, "token_type": "Bearer", "expires_in": seconds}
+    access_token, seconds = tokens.issue_access_token(Caller(user.id, user.role, session_id))
+    lifetime = settings_of(current_app, AccountsSettings).REFRESH_TOKEN_SECONDS
+    refresh_token = tokens.sign(tokens.REFRESH, user.id, lifetime, sid=session_id, jti=refresh_id)
+    return {"access_token": access_token, "refresh_token": refresh_token, "token_type": "Bearer", "expires_in": seconds}
 
 
-def _claims(kind: tokens.Kind, token: str) -> dict[str, Any]:
+def _claims(kind: tokens.TokenType, token: str) -> dict[str, Any]:
     try:
-        return tokens.read(kind, token)
+        return tokens.decode(kind, token)
     except tokens.TokenError as error:
         raise unauthorized(str(error)) from None

@@ -1,13 +1,9 @@
-"""What admins do."""
+"""Statistics for admins."""
 
 from __future__ import annotations
 
-from flask import Flask
-
-from app import api
+from app.admin.settings import AdminSettings
 from app.admin.views import blueprint
+from app.platform.feature import Feature
 
-
-def init_app(app: Flask) -> None:
-    """Serve the routes."""
-    api.register(app, blueprint)
+FEATURE = Feature(name="admin", blueprints=(blueprint,), settings=AdminSettings)

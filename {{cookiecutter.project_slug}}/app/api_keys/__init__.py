@@ -1,19 +1,28 @@
-"""Keys with which programs call the API for a user."""
+"""API keys: programs call the API on behalf of a user."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app import api, personal_data
-from app.api_keys import service
-from app.api_keys.views import blueprint
-from app.database import db
-from app.personal_data import Holding
-from app.security import access
+from app.api_keys import admin_views, service, views
+from app.api_keys.settings import ApiKeysSettings
+from app.platform.database.base import db
+from app.platform.feature import Feature
+from app.platform.personal_data import PersonalDataSource
+from app.platform.security import access
+from app.platform.security.access import ApiKeys
 
 
-def init_app(app: Flask) -> None:
-    """Serve the routes, and answer for keys."""
-    api.register(app, blueprint)
-    access.register_key_check(app, lambda key: service.check(db.session(), key))
-    personal_data.register(app, "api_keys", Holding(("api_keys",), service.tell))
+def _register_api_key_lookup(app: Flask) -> None:
+    api_keys = ApiKeys(lambda key: service.authenticate(db.session(), key), service.is_well_formed)
+    access.register_api_key_lookup(app, api_keys)
+
+
+FEATURE = Feature(
+    name="api_keys",
+    blueprints=(views.blueprint, admin_views.blueprint),
+    settings=ApiKeysSettings,
+    personal_data=PersonalDataSource(("api_keys",), service.export),
+    revoke_credentials=service.revoke_all,
+    init_app=_register_api_key_lookup,
+)

@@ -1,4 +1,4 @@
-"""What API keys take in and give out."""
+"""Request and response schemas of API keys."""
 
 from __future__ import annotations
 
@@ -6,56 +6,85 @@ from collections.abc import Sequence
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.fields import Input, PlainText, Whole
-from app.security.access import SCOPES
+from app.platform.api.fields import BoundedList, PlainText, RequestSchema, Scope, StrictInteger
+from app.platform.api.pagination import PageQuery
 
-LONGEST_LIFE = 365  # days
+MAX_LIFETIME_DAYS = 365
+MAX_SCOPES = 50
 
 
-def once_each(scopes: Sequence[str]) -> None:
-    """Refuse a list that names a scope twice."""
+def check_unique(scopes: Sequence[str]) -> None:
+    """Reject a list that contains a scope twice."""
     if len(set(scopes)) != len(scopes):
-        raise ValidationError("Must name each scope once.")
+        raise ValidationError("Must contain each scope only once.")
 
 
-class NewApiKey(Input):
-    """A key to be made."""
+class NewApiKey(RequestSchema):
+    """A key to create."""
 
     name = PlainText(
         required=True,
         validate=validate.Length(1, 100),
-        metadata={"description": "What it is for.", "example": "The weather station"},
+        metadata={"description": "The purpose of the key.", "example": "The weather station"},
     )
-    scopes = fields.List(
-        fields.String(validate=validate.OneOf(SCOPES)),
+    scopes = BoundedList(
+        Scope(),
+        1,
+        MAX_SCOPES,
+        checks=[check_unique],
         required=True,
-        validate=[validate.Length(1, len(SCOPES)), once_each],
-        metadata={"description": "What it may be used for.", "uniqueItems": True},
+        metadata={"description": "What the key may be used for.", "uniqueItems": True},
     )
-    expires_in_days = Whole(
-        validate=validate.Range(1, LONGEST_LIFE, error=f"Must be from 1 to {LONGEST_LIFE} days."),
-        metadata={"description": "Days until it is good no more; it stays good if left out."},
+    expires_in_days = StrictInteger(
+        validate=validate.Range(1, MAX_LIFETIME_DAYS, error=f"Must be from 1 to {MAX_LIFETIME_DAYS} days."),
+        metadata={"description": "Days until expiry; default: the setting API_KEY_DAYS of the service."},
     )
 
 
 class ApiKey(Schema):
-    """A key, without what is secret about it."""
+    """A key, without its secret part."""
 
     id = fields.Integer(required=True)
-    prefix = fields.String(required=True, metadata={"description": "How the key begins.", "example": "fsk_k3v9x0qa"})
+    prefix = fields.String(
+        required=True, metadata={"description": "The first 12 characters of the key.", "example": "fsk_k3v9x0qa"}
+    )
     name = fields.String(required=True, metadata={"example": "The weather station"})
-    scopes = fields.List(fields.String(validate=validate.OneOf(SCOPES)), required=True)
+    scopes = fields.List(Scope(), required=True)
     created_at = fields.AwareDateTime(required=True)
     expires_at = fields.AwareDateTime(required=True, allow_none=True)
     last_used_at = fields.AwareDateTime(
-        required=True, allow_none=True, metadata={"description": "To the minute, about."}
+        required=True, allow_none=True, metadata={"description": "Accurate to about a minute."}
     )
 
 
-class MadeApiKey(ApiKey):
-    """A new key, with the key itself."""
+class CreatedApiKey(ApiKey):
+    """A new key, with its secret part."""
 
-    key = fields.String(required=True, metadata={"description": "Shown this once: keep it where secrets are kept."})
+    key = fields.String(
+        required=True, metadata={"description": "The complete key. It is shown only once: store it safely."}
+    )
+
+
+class AdminApiKeyQuery(PageQuery):
+    """Filters for the list of the keys of all users."""
+
+    user_id = fields.Integer(
+        validate=validate.Range(0, 2**63 - 1), metadata={"description": "The id of the user who owns the keys."}
+    )
+
+
+class AdminApiKey(ApiKey):
+    """A key, as shown to admins."""
+
+    user_id = fields.Integer(required=True)
+    revoked_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class AdminApiKeyPage(Schema):
+    """A page of the keys of all users, newest first."""
+
+    items = fields.List(fields.Nested(AdminApiKey()), required=True)
+    next = fields.String(required=True, allow_none=True)
 
 
 class ApiKeyPage(Schema):

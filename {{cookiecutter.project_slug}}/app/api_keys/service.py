@@ -7,127 +7,182 @@ import hmac
 import re
 import secrets
 import string
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.accounts import service as accounts
 from app.api_keys.models import ApiKey
 from app.audit import service as audit
-from app.database import now
-from app.pagination import before
-from app.security.access import KEY_PREFIX
-from app.security.tokens import Caller, TokenError
+from app.platform.api.pagination import CursorValue, newest_first
+from app.platform.database.base import utc_now
+from app.platform.personal_data import rows_as_dicts
+from app.platform.security.access import INVALID_KEY
+from app.platform.security.tokens import TokenError
+from app.platform.web.caller import KEY_PREFIX, Caller
+from app.platform.web.client_address import RequestOrigin
 
-MOST_KEYS = 20  # good ones, of one user
-USE_NOTED_EVERY = timedelta(minutes=1)  # so that a busy key does not cost a write per request
+MAX_KEYS = 20  # valid keys per user
+LAST_USED_RESOLUTION = timedelta(minutes=1)  # a frequently used key does not cost a write per request
 
-# Without capitals, since MariaDB does not tell them from small letters when it looks for a prefix.
-_LETTERS = string.ascii_lowercase + string.digits
-_SHAPE = re.compile(f"({KEY_PREFIX}[{_LETTERS}]" + "{8})_[A-Za-z0-9_-]{43}")
-_NO_HASH = "0" * 64  # compared with where no key begins like the one that was sent
+# No capitals: MariaDB compares prefixes case-insensitively.
+_PREFIX_ALPHABET = string.ascii_lowercase + string.digits
+_KEY_PATTERN = re.compile(f"({KEY_PREFIX}[{_PREFIX_ALPHABET}]" + "{8})_([A-Za-z0-9_-]{43})")
+_CHECKSUM_LENGTH = 6
+_DUMMY_HASH = "0" * 64  # compared with if no key has the prefix, so that both cases take equally long
+
+
+class SessionEnded(Exception):
+    """The session that asked for the key has ended meanwhile."""
 
 
 class TooManyKeys(Exception):
-    """The user has `MOST_KEYS` good keys already."""
+    """The user has `MAX_KEYS` valid keys already."""
 
 
-def make(
+def new_key_text() -> tuple[str, str]:
+    """Return a new prefix and the text of a key with it: 37 random characters (222 bits) and a checksum.
+
+    The checksum is no secret. It shows without a database query that a text is no key.
+    """
+    prefix = KEY_PREFIX + "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(8))
+    unchecked = f"{prefix}_{secrets.token_urlsafe(32)[:-_CHECKSUM_LENGTH]}"
+    return prefix, unchecked + _checksum(unchecked)
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether a text has the form and the checksum of a key."""
+    unchecked, checksum = text[:-_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
+    return _KEY_PATTERN.fullmatch(text) is not None and hmac.compare_digest(_checksum(unchecked), checksum)
+
+
+def _checksum(unchecked: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(unchecked.encode()).digest())[:_CHECKSUM_LENGTH].decode()
+
+
+def create(
     session: Session,
     user_id: int,
     *,
+    session_id: int,
     name: str,
     scopes: Sequence[str],
-    origin: audit.Origin,
-    expires_in_days: int | None = None,
+    origin: RequestOrigin,
+    expires_in_days: int,
 ) -> tuple[ApiKey, str]:
-    """Make a key; beside it its text, which is kept nowhere. Raises `TooManyKeys`."""
-    _refuse_too_many(session, user_id)
-    prefix = KEY_PREFIX + "".join(secrets.choice(_LETTERS) for _ in range(8))
-    text = f"{prefix}_{secrets.token_urlsafe(32)}"
-    expires_at = now() + timedelta(days=expires_in_days) if expires_in_days else None
+    """Create a key for the user's session; return it with its text, which is not stored.
+
+    Raises `TooManyKeys`, or `SessionEnded`: a concurrent change of the password revokes this key too.
+    """
+    accounts.lock(session, user_id)  # before the checks, which concurrent requests must not pass together
+    if not accounts.is_session_active(session, session_id):
+        session.rollback()
+        raise SessionEnded
+    valid = sa.select(sa.func.count()).select_from(ApiKey).where(ApiKey.user_id == user_id, _is_valid())
+    if session.scalars(valid).one() >= MAX_KEYS:
+        session.rollback()
+        raise TooManyKeys
+    prefix, text = new_key_text()
+    expires_at = utc_now() + timedelta(days=expires_in_days)
     key = ApiKey(
         user_id=user_id, name=name, prefix=prefix, key_hash=_hash(text), scopes=list(scopes), expires_at=expires_at
     )
     session.add(key)
     session.flush()
-    _record(session, "api_key.created", key, origin, scopes=list(scopes))
+    _record(session, "api_key.created", key, user_id, origin, scopes=list(scopes))
     session.commit()
     return key, text
 
 
-def _refuse_too_many(session: Session, user_id: int) -> None:
-    """Keep the user's keys locked until the commit, so that two requests at a time do not both make the last one."""
-    keys = sa.select(ApiKey.id).where(ApiKey.user_id == user_id, _is_good())
-    session.scalars(keys.with_for_update()).all()
-    if len(session.scalars(keys).all()) >= MOST_KEYS:  # asked again: the lock may have been waited for
-        session.rollback()
-        raise TooManyKeys
-
-
-def keys(session: Session, user_id: int, limit: int, cursor: tuple[datetime, int] | None) -> Sequence[ApiKey]:
-    """Up to `limit` + 1 keys of a user that were not revoked, newest first, from the cursor on."""
+def keys(session: Session, user_id: int, limit: int, cursor: CursorValue | None) -> Sequence[ApiKey]:
+    """Return up to `limit` + 1 keys of a user after the cursor, newest first, without revoked keys."""
     query = sa.select(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
-    if cursor:
-        query = query.where(before(ApiKey.created_at, ApiKey.id, cursor))
-    return session.scalars(query.order_by(ApiKey.created_at.desc(), ApiKey.id.desc()).limit(limit + 1)).all()
+    return session.scalars(newest_first(query, ApiKey.created_at, ApiKey.id, limit, cursor)).all()
 
 
-def revoke(session: Session, user_id: int, key_id: int, origin: audit.Origin) -> bool:
-    """Have a user's key open nothing from now on; False when there is no such key of theirs that was good till now."""
-    query = sa.select(ApiKey).where(ApiKey.id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+def all_keys(
+    session: Session, limit: int, cursor: CursorValue | None = None, user_id: int | None = None
+) -> Sequence[ApiKey]:
+    """Return up to `limit` + 1 keys of all users, or of one, after the cursor, newest first, with revoked keys."""
+    query = sa.select(ApiKey)
+    if user_id is not None:
+        query = query.where(ApiKey.user_id == user_id)
+    return session.scalars(newest_first(query, ApiKey.created_at, ApiKey.id, limit, cursor)).all()
+
+
+def revoke(session: Session, key_id: int, *, actor_id: int, origin: RequestOrigin, owner_id: int | None = None) -> bool:
+    """Revoke a key, of this owner or of any; return False if there is none or it was revoked before."""
+    query = sa.select(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+    if owner_id is not None:
+        query = query.where(ApiKey.user_id == owner_id)
     key = session.scalar(query.with_for_update())
     if key is None:
         return False
-    key.revoked_at = now()
-    _record(session, "api_key.revoked", key, origin)
+    key.revoked_at = utc_now()
+    _record(session, "api_key.revoked", key, actor_id, origin)
     session.commit()
     return True
 
 
-def check(session: Session, text: str) -> Caller:
-    """Whom a key speaks for; raises `TokenError`, with the same text whatever is wrong with the key.
+def revoke_all(session: Session, user_id: int, actor_id: int, origin: RequestOrigin) -> None:
+    """Revoke every key of a user; the caller commits. Keys that are being created are revoked or not created."""
+    accounts.lock(session, user_id)
+    usable = (ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    ids = session.scalars(sa.select(ApiKey.id).where(*usable).order_by(ApiKey.id)).all()
+    session.execute(sa.update(ApiKey).where(*usable).values(revoked_at=utc_now()))
+    if ids:  # one entry, so that the number of statements does not grow with the keys
+        audit.record(
+            session, "api_keys.revoked", actor_id=actor_id, target=("user", user_id), origin=origin, keys=list(ids)
+        )
 
-    Whoever made it, it has the role user: a key administers nothing.
+
+def authenticate(session: Session, text: str) -> Caller:
+    """Return the caller that a key authenticates; raises `TokenError`, with the same text for every reason.
+
+    The caller's role is always user: API keys have no admin rights, not even those of an admin.
     """
-    shape = _SHAPE.fullmatch(text)
-    prefix = shape[1] if shape else None
-    found = session.scalar(sa.select(ApiKey).where(ApiKey.prefix == prefix, _is_good()))
-    if not hmac.compare_digest(found.key_hash if found else _NO_HASH, _hash(text)) or found is None:
-        raise TokenError("The API key is not valid.")
-    caller = Caller(found.user_id, "user", None, frozenset(found.scopes))
-    _note_use(session, found)
+    if not is_well_formed(text):
+        raise TokenError(INVALID_KEY)
+    key = session.scalar(
+        sa.select(ApiKey).where(ApiKey.prefix == text[: text.index("_", len(KEY_PREFIX))], _is_valid())
+    )
+    if not hmac.compare_digest(key.key_hash if key else _DUMMY_HASH, _hash(text)) or key is None:
+        raise TokenError(INVALID_KEY)
+    caller = Caller(key.user_id, "user", None, frozenset(key.scopes))
+    _record_use(session, key)
     return caller
 
 
-def tell(session: Session, user_id: int) -> list[dict[str, Any]]:
-    """Everything kept of a user's keys but the hashes, which are no use to the user."""
-    columns = [column for column in ApiKey.__table__.columns if column.name not in ("key_hash", "user_id")]
-    rows = session.execute(sa.select(*columns).where(ApiKey.user_id == user_id).order_by(ApiKey.id))
-    return [dict(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+def export(session: Session, user_id: int) -> list[dict[str, Any]]:
+    """Return the stored data of a user's keys, without the hashes."""
+    query = sa.select(ApiKey).where(ApiKey.user_id == user_id).order_by(ApiKey.id)
+    return rows_as_dicts(session, query, exclude=("key_hash", "user_id"))
 
 
-def _is_good() -> sa.ColumnElement[bool]:
-    in_time = sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now())
-    return sa.and_(ApiKey.revoked_at.is_(None), in_time)
+def _is_valid() -> sa.ColumnElement[bool]:
+    not_expired = sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > utc_now())
+    return sa.and_(ApiKey.revoked_at.is_(None), not_expired)
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _note_use(session: Session, key: ApiKey) -> None:
-    """Keep when a key was last used; of several requests at a time, one writes."""
-    time = now()
-    if key.last_used_at and key.last_used_at > time - USE_NOTED_EVERY:
+def _record_use(session: Session, key: ApiKey) -> None:
+    """Store the time of use, at most once per `LAST_USED_RESOLUTION`; of concurrent requests, one writes."""
+    time = utc_now()
+    cutoff = time - LAST_USED_RESOLUTION
+    if key.last_used_at and key.last_used_at > cutoff:
         return
-    long_ago = sa.or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= time - USE_NOTED_EVERY)
-    session.execute(sa.update(ApiKey).where(ApiKey.id == key.id, long_ago).values(last_used_at=time))
+    outdated = sa.or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= cutoff)
+    session.execute(sa.update(ApiKey).where(ApiKey.id == key.id, outdated).values(last_used_at=time))
     session.commit()
 
 
-def _record(session: Session, action: str, key: ApiKey, origin: audit.Origin, **details: Any) -> None:
+def _record(session: Session, action: str, key: ApiKey, actor_id: int, origin: RequestOrigin, **details: Any) -> None:
     target = ("api_key", key.id)
-    audit.record(session, action, actor_id=key.user_id, target=target, origin=origin, prefix=key.prefix, **details)
+    audit.record(session, action, actor_id=actor_id, target=target, origin=origin, prefix=key.prefix, **details)

@@ -4,55 +4,70 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.api import Blueprint
-from app.api_keys import service
-from app.api_keys.schemas import ApiKey, ApiKeyPage, MadeApiKey, NewApiKey
-from app.audit.origin import origin
-from app.database import db
-from app.errors import Problem
-from app.limits import limit
-from app.observability.slo.objectives import CHANGE, CREATE, LIST, objective
-from app.pagination import PageQuery, page
-from app.security.access import caller, signed_in
+from flask import current_app
 
-blueprint = Blueprint("api_keys", __name__, description="Keys with which programs call the API for a user.")
+from app.api_keys import service
+from app.api_keys.schemas import ApiKey, ApiKeyPage, CreatedApiKey, NewApiKey
+from app.api_keys.settings import ApiKeysSettings
+from app.platform.api.blueprints import Blueprint
+from app.platform.api.pagination import PageQuery, page
+from app.platform.api.rate_limits import rate_limit
+from app.platform.database.base import db
+from app.platform.security.access import current_caller, login_required, unauthorized
+from app.platform.settings.declarations import settings_of
+from app.platform.telemetry.objectives import CREATE, LIST, UPDATE, objective
+from app.platform.web.client_address import request_origin
+from app.platform.web.problems import Problem
+
+blueprint = Blueprint("api_keys", __name__, description="Keys for programs that call the API on behalf of a user.")
 
 
 @blueprint.post("/api-keys")
-@limit("RATELIMIT_CREATE")
+@rate_limit("RATELIMIT_CREATE")
 @objective(CREATE)
-@signed_in
+@login_required
 @blueprint.arguments(NewApiKey())
-@blueprint.response(201, MadeApiKey())
-@blueprint.alt_response(409, description=f"There are {service.MOST_KEYS} good keys already.")
-def make(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Make a key. Send it as `X-API-Key`, which counts where `Authorization` is sent too, or as bearer token."""
+@blueprint.response(201, CreatedApiKey())
+@blueprint.alt_response(409, description=f"The user has {service.MAX_KEYS} valid keys already.")
+def make(data: dict[str, Any]) -> dict[str, Any]:
+    """Create a key.
+
+    Send it in the header `X-API-Key` or as a bearer token. If a request has both, `X-API-Key` is used. It is revoked
+    when you change or reset your password, or end all your sessions.
+    """
+    caller = current_caller()
+    data = {"expires_in_days": settings_of(current_app, ApiKeysSettings).API_KEY_DAYS, **data}
     try:
-        key, text = service.make(db.session(), caller().user_id, **wanted, origin=origin())
+        key, text = service.create(
+            db.session(), caller.user_id, session_id=caller.session_id or 0, origin=request_origin(), **data
+        )
+    except service.SessionEnded:
+        raise unauthorized("This session has ended. Sign in again.") from None
     except service.TooManyKeys:
-        raise Problem(409, f"You have {service.MOST_KEYS} keys already. Revoke one first.") from None
+        raise Problem(409, f"You have {service.MAX_KEYS} keys already. Revoke one first.") from None
     return {**{name: getattr(key, name) for name in ApiKey().fields}, "key": text}
 
 
 @blueprint.get("/api-keys")
-@limit("RATELIMIT_LIST")
+@rate_limit("RATELIMIT_LIST")
 @objective(LIST)
-@signed_in
+@login_required
 @blueprint.arguments(PageQuery(), location="query")
 @blueprint.response(200, ApiKeyPage())
 def keys(query: dict[str, Any]) -> dict[str, Any]:
-    """One's own keys, newest first, without those that were revoked."""
-    rows = service.keys(db.session(), caller().user_id, query["limit"], query.get("cursor"))
+    """List the caller's own keys, newest first, without revoked keys."""
+    rows = service.keys(db.session(), current_caller().user_id, query["limit"], query.get("cursor"))
     return page(rows, query["limit"], "created_at", "id")
 
 
 @blueprint.delete("/api-keys/<int:key_id>")
-@limit("RATELIMIT_DELETE")
-@objective(CHANGE)
-@signed_in
+@rate_limit("RATELIMIT_DELETE")
+@objective(UPDATE)
+@login_required
 @blueprint.response(204)
-@blueprint.alt_response(404, description="There is no such key of yours.")
+@blueprint.alt_response(404, description="No key of the caller has this id.")
 def revoke(key_id: int) -> None:
-    """Revoke a key: it opens nothing from now on."""
-    if not service.revoke(db.session(), caller().user_id, key_id, origin()):
-        raise Problem(404, "There is no such key.")
+    """Revoke a key; the API rejects it from now on."""
+    user_id = current_caller().user_id
+    if not service.revoke(db.session(), key_id, actor_id=user_id, owner_id=user_id, origin=request_origin()):
+        raise Problem(404, "You have no key with this id.")

@@ -8,11 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Model, now
+from app.platform.database.base import Model, utc_now
 
 
 class AuditLog(Model):
-    """One thing that somebody did. No foreign key: the entry outlives whoever and whatever it speaks of."""
+    """One action. It has no foreign keys, so the entry remains after its actor or target is deleted."""
 
     __tablename__ = "audit_logs"
     __table_args__ = (
@@ -23,7 +23,7 @@ class AuditLog(Model):
     )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     actor_id: Mapped[int | None]
     action: Mapped[str] = mapped_column(sa.String(64))
     target_type: Mapped[str | None] = mapped_column(sa.String(64))

@@ -1,9 +1,8 @@
-"""Writing to the audit log, and reading it."""
+"""Rules and queries of the audit log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,19 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.audit.models import AuditLog
-from app.pagination import before
-from app.personal_data import tell_row
+from app.platform.api.pagination import CursorValue, newest_first
+from app.platform.personal_data import row_as_dict
+from app.platform.web.client_address import RequestOrigin
 
-ERASED = "user.erased"
-PAGE = 1000
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a request came from."""
-
-    address: str | None
-    request_id: str | None
+ERASED = "user.erased"  # the action of an entry about an erased user
+EXPORT_PAGE_SIZE = 1000
 
 
 def record(
@@ -32,10 +24,10 @@ def record(
     *,
     actor_id: int | None,
     target: tuple[str, int | str],
-    origin: Origin,
+    origin: RequestOrigin,
     **details: Any,
 ) -> None:
-    """Add an entry to the session, so that it is committed with what it tells of, or not at all."""
+    """Add an entry to the session: it is committed together with the action that it records, or not at all."""
     target_type, target_id = target
     session.add(
         AuditLog(
@@ -54,12 +46,12 @@ def entries(
     session: Session,
     *,
     limit: int,
-    cursor: tuple[datetime, int] | None = None,
+    cursor: CursorValue | None = None,
     actor_id: int | None = None,
     action: str | None = None,
     since: datetime | None = None,
 ) -> Sequence[AuditLog]:
-    """Up to `limit` + 1 entries, newest first, from the cursor on; of one actor, of one action, not before a time."""
+    """Return up to `limit` + 1 entries after the cursor, newest first, filtered by actor, action and earliest time."""
     query = sa.select(AuditLog)
     if actor_id is not None:
         query = query.where(AuditLog.actor_id == actor_id)
@@ -67,19 +59,18 @@ def entries(
         query = query.where(AuditLog.action == action)
     if since is not None:
         query = query.where(AuditLog.created_at >= since)
-    if cursor:
-        query = query.where(before(AuditLog.created_at, AuditLog.id, cursor))
-    return session.scalars(query.order_by(AuditLog.created_at.desc(), AuditLog.id.desc()).limit(limit + 1)).all()
+    return session.scalars(newest_first(query, AuditLog.created_at, AuditLog.id, limit, cursor)).all()
 
 
-def tell(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
-    """What a user did, newest first, read page by page.
+def export(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
+    """Return the entries of a user's actions, newest first, read page by page.
 
-    What came before an erasure under the same id was somebody else's doing: ids are given out again after a restore.
+    Entries before an erasure of the same id belong to another user: ids can be reused after a restore of the database.
     """
     erased = sa.and_(AuditLog.action == ERASED, AuditLog.target_type == "user", AuditLog.target_id == str(user_id))
-    since = session.scalar(sa.select(sa.func.max(AuditLog.id)).where(erased)) or 0
+    last_erasure = session.scalar(sa.select(sa.func.max(AuditLog.id)).where(erased)) or 0
     cursor = None
-    while page := entries(session, limit=PAGE, cursor=cursor, actor_id=user_id):
+    while page := entries(session, limit=EXPORT_PAGE_SIZE, cursor=cursor, actor_id=user_id):
         cursor = (page[-1].created_at, page[-1].id)
-        yield from [tell_row(entry) for entry in page if entry.id > since]  # all before the first: then they may expire
+        # A list, not a generator: the rows may expire once the consumer has the first entry.
+        yield from [row_as_dict(entry) for entry in page if entry.id > last_erasure]

@@ -1,4 +1,4 @@
-"""What is taken in as a file: its name, and its content, which tells its type whatever the sender says."""
+"""The name and the content of an uploaded file; the content decides the media type, not the sender."""
 
 from __future__ import annotations
 
@@ -9,65 +9,65 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO
 
+from app.platform.visible_text import EMOJI_STYLE, JOINERS, has_invisible
+
 CSV, JSON, JSON_LINES = "text/csv", "application/json", "application/x-ndjson"
-ENDINGS = {"": "", ".txt": "", ".csv": CSV, ".json": JSON, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES}
-WANTED = "Send CSV (.csv) or JSON (.json, .jsonl) as UTF-8 text."
+# The media type of each file name extension; empty: the content alone decides.
+EXTENSIONS = {"": "", ".txt": "", ".csv": CSV, ".json": JSON, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES}
+ACCEPTED = "Send CSV (.csv) or JSON (.json, .jsonl) as UTF-8 text."
 
-LONGEST_NAME = 255  # characters
+MAX_NAME_LENGTH = 255  # characters
 CHUNK_BYTES = 64 * 1024
-CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tab and the ends of lines
-# Categories of Unicode that are not seen, or turn around what is: control, format, surrogate, ends of lines.
-UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-JOINERS = "\u200c\u200d"  # of that kind too, but part of how Persian and emoji are written
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all except tab, line feed and carriage return
 
 
-class BadName(ValueError):
-    """The file's name is none; the text says why."""
+class InvalidFileName(ValueError):
+    """The file name is not accepted; the message gives the reason."""
 
 
-class UnknownContent(Exception):
-    """The file is of no type that is taken in; the text says why, and what would be taken in."""
+class UnsupportedContent(Exception):
+    """The file is neither CSV nor JSON; the message gives the reason and lists the accepted types."""
 
 
-def clean_name(given: str) -> str:
-    """The last part of a name that may be a path, on whatever system; raises `BadName`."""
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", given)[-1].strip())
+def clean_name(path: str) -> str:
+    """Return the last part of a POSIX or Windows path, NFC-normalised; raises `InvalidFileName`."""
+    name = unicodedata.normalize("NFC", re.split(r"[/\\]", path)[-1].strip())
     if name.strip(".") == "":
-        raise BadName("Must have a name.")
-    if len(name) > LONGEST_NAME:
-        raise BadName(f"Must have a name of at most {LONGEST_NAME} characters.")
-    if any(unicodedata.category(character) in UNSEEN and character not in JOINERS for character in name):
-        raise BadName("Must have a name without control and invisible characters.")
+        raise InvalidFileName("Must have a name.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise InvalidFileName(f"Must have a name of at most {MAX_NAME_LENGTH} characters.")
+    if has_invisible(name, allowed=JOINERS + EMOJI_STYLE):
+        raise InvalidFileName("Must have a name without control and invisible characters.")
     return name
 
 
-def recognise(stream: IO[bytes], name: str) -> str:
-    """The media type of a file, which is read to its end; raises `UnknownContent`."""
-    ending = PurePosixPath(name).suffix.lower()
-    if ending not in ENDINGS:
-        raise UnknownContent(f"Files that end in {ending} are not taken in. {WANTED}")
-    begins_like_json = _first_character(stream) in ("{", "[")
-    told = ENDINGS[ending] or (JSON if begins_like_json else CSV)
-    if begins_like_json != (told != CSV):
-        raise UnknownContent(f"The name ends in {ending}, and the content is something else. {WANTED}")
-    return told
+def detect_media_type(stream: IO[bytes], name: str) -> str:
+    """Return the media type of a file and read the stream to its end; raises `UnsupportedContent`."""
+    extension = PurePosixPath(name).suffix.lower()
+    if extension not in EXTENSIONS:
+        raise UnsupportedContent(f"Files that end in {extension} are not accepted. {ACCEPTED}")
+    looks_like_json = _first_character(stream) in ("{", "[")
+    media_type = EXTENSIONS[extension] or (JSON if looks_like_json else CSV)
+    if looks_like_json != (media_type != CSV):
+        raise UnsupportedContent(f"The name ends in {extension}, but the content is of another type. {ACCEPTED}")
+    return media_type
 
 
 def _first_character(stream: IO[bytes]) -> str:
-    """The first character that is not a space, after all of them have been looked at."""
+    """Return the first character that is not a space, after checking all characters."""
     first = ""
-    for text in _texts(stream):
-        if CONTROLS.search(text):
-            raise UnknownContent(f"The file is not text: it holds control characters. {WANTED}")
+    for text in _decode(stream):
+        if CONTROL_CHARACTERS.search(text):
+            raise UnsupportedContent(f"The file is not text: it contains control characters. {ACCEPTED}")
         first = first or text.lstrip()[:1]
     return first
 
 
-def _texts(stream: IO[bytes]) -> Iterator[str]:
+def _decode(stream: IO[bytes]) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     try:
         while chunk := stream.read(CHUNK_BYTES):
             yield decoder.decode(chunk)
         yield decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise UnknownContent(f"The file is not UTF-8 text. {WANTED}") from None
+        raise UnsupportedContent(f"The file is not UTF-8 text. {ACCEPTED}") from None

@@ -1,4 +1,4 @@
-"""How a file's content is sent: whole, in part, or not at all to who has it already (RFC 9110)."""
+"""Responses with a file's content: whole, a range, or 304 (RFC 9110)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from flask import Response, request
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import FileWrapper
 
 from app.data_files.models import DataFile
@@ -15,38 +16,49 @@ BUFFER_BYTES = 64 * 1024
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
-def send(file: DataFile, content: BinaryIO) -> Response:
-    """The answer to the request in hand; a range that the file does not have raises an error of status 416."""
+def file_response(file: DataFile, content: BinaryIO) -> Response:
+    """Return the response to the current request and close `content` after it; a range outside the file raises 416.
+
+    Flask's `send_file` does not fit: for a stream it supports no ranges, and it wraps the stream in Gunicorn's
+    `wsgi.file_wrapper`, which cannot seek, so that a range would read everything before it from the storage.
+    """
     response = Response(FileWrapper(content, BUFFER_BYTES), mimetype=file.media_type, direct_passthrough=True)
-    response.call_on_close(content.close)
     response.content_length = file.size
-    response.headers["Content-Disposition"] = disposition(file.name)
+    response.headers["Content-Disposition"] = content_disposition(file.name)
     response.set_etag(file.sha256)
-    wish = {"HTTP_RANGE": wished} if (wished := _range(request.headers.get("Range", ""), file.size)) else {}
-    conditions = {name: value for name, value in request.environ.items() if name != "HTTP_RANGE"} | wish
-    response.make_conditional(conditions, accept_ranges=True, complete_length=file.size)
+    environ = request.environ.copy()
+    if byte_range := _single_range(environ.pop("HTTP_RANGE", ""), file.size):
+        environ["HTTP_RANGE"] = byte_range
+    try:
+        response.make_conditional(environ, accept_ranges=True, complete_length=file.size)
+    except RequestedRangeNotSatisfiable:
+        content.close()
+        raise
     return response
 
 
-def disposition(name: str) -> str:
-    """To be kept as a file and never shown, under its name, which RFC 6266 has in two ways: for old readers and new."""
-    plain = "".join(character if _is_plain(character) else "_" for character in name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+def content_disposition(name: str) -> str:
+    """Return the header for a download under this name, in the two forms of RFC 6266: ASCII and UTF-8.
+
+    werkzeug escapes quotes and keeps percent signs in `filename=`, which browsers read differently; here both are `_`.
+    """
+    ascii_name = "".join(character if _is_plain(character) else "_" for character in name)
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _is_plain(character: str) -> bool:
     return character.isascii() and character.isprintable() and character not in '"\\%'
 
 
-def _range(wished: str, size: int) -> str:
-    """A wish for a range as `bytes=first-` or `bytes=first-last`; empty when it is to be ignored (section 14.2).
+def _single_range(header: str, size: int) -> str:
+    """Return a range as `bytes=first-` or `bytes=first-last`; empty if the server must or may ignore the header.
 
-    So is a wish for several ranges, which would need a form of their own.
+    RFC 9110 section 14.2: malformed ranges and other units must be ignored, several ranges may be; werkzeug raises 416.
     """
-    found = RANGE.fullmatch(wished)
-    first, last = found.groups() if found else ("", "")
-    if last and not first:  # the last so many bytes, or all when there are fewer
+    match = RANGE.fullmatch(header)
+    first, last = match.groups() if match else ("", "")
+    if last and not first:  # the last bytes, or the whole file if it is shorter
         return f"bytes={max(0, size - int(last)) if int(last) else size}-"
     if not first or (last and int(last) < int(first)):
         return ""
-    return wished
+    return header

@@ -1,4 +1,4 @@
-"""Uploaded files, and the history of tests on them."""
+"""Uploaded files, and the history of the tests on them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Model, now
+from app.platform.database.base import Model, utc_now
 
 STATUSES = ("pending", "running", "passed", "failed")
 
 
 class DataFile(Model):
-    """A file of a user's; its content is an object in the storage, under a key that is never used again."""
+    """A user's file. Its content is an object in the storage; a storage key is never reused."""
 
     __tablename__ = "data_files"
     __table_args__ = (sa.UniqueConstraint("storage_key"), sa.Index(None, "user_id", "created_at", "id"))
@@ -26,17 +26,17 @@ class DataFile(Model):
     size: Mapped[int]
     sha256: Mapped[str] = mapped_column(sa.String(64))
     storage_key: Mapped[str] = mapped_column(sa.String(128))
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class TestRun(Model):
-    """A test of a file: it waits, is run by one worker at a time, and ends with a report. It outlives its file.
+    """A test of a file: pending, run by one worker at a time, finished with a report. It outlives its file.
 
-    `seen_at` is the last sign of it: that it was sent, begun, or is still being worked on. `attempts` counts how often
-    it was begun, and tells the worker that has it now from one that had it earlier.
+    `seen_at` is the last heartbeat: when the run was sent to the queue, started, or last known to be in progress.
+    `attempts` counts the starts; it distinguishes the worker that holds the lease from an earlier one.
     """
 
-    __test__ = False  # to pytest, which takes the name for a test's
+    __test__ = False  # pytest would collect the class because of its name
 
     __tablename__ = "test_history"
     __table_args__ = (
@@ -53,7 +53,7 @@ class TestRun(Model):
     status: Mapped[str] = mapped_column(sa.String(16), default="pending")
     report: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     attempts: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
-    seen_at: Mapped[datetime] = mapped_column(default=now)
+    seen_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]

@@ -1,7 +1,7 @@
-"""Reads the rows of CSV and JSON files, whatever is in them, in little memory.
+"""Reads the rows of CSV and JSON files in little memory.
 
-What a file holds was chosen by somebody else, who may mean harm: a row's length, its columns, and the depth of what is
-in it have bounds, and no number is made out of digits.
+The content is untrusted and may be hostile: the length of a row, its number of columns and the nesting depth have
+bounds, and no digits are converted to numbers.
 """
 
 from __future__ import annotations
@@ -19,62 +19,66 @@ import ijson
 
 from app.data_files.content import CSV
 
-LONGEST_ROW = 1024 * 1024  # characters
-LONGEST_FIELD = 131_072  # characters; what Python's reader of CSV allows
-LONGEST_NAME = 200  # characters, of a column
-MOST_COLUMNS = 500
-DEEPEST = 32  # objects and lists within each other
+MAX_ROW_LENGTH = 1024 * 1024  # characters
+MAX_FIELD_LENGTH = 131_072  # characters; the default limit of Python's csv module
+MAX_NAME_LENGTH = 200  # characters of a column name
+MAX_COLUMNS = 500
+MAX_DEPTH = 32  # nested objects and lists
 DELIMITERS = ",;\t|"
 BOM = b"\xef\xbb\xbf"
 
 INTEGER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+JSON_REASON = re.compile(r"(lexical|parse) error: [^.\\\n]+")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-Sign = Callable[[], None]
+Heartbeat = Callable[[], None]
 Events = Iterator[tuple[str, Any]]
 
 
-class Broken(Exception):
-    """The file cannot be read any further; the text says why."""
+class MalformedFile(Exception):
+    """The rest of the file cannot be read; the message gives the reason."""
 
 
-class BrokenHead(Broken):
-    """The names of the columns are no good, so that no row has a meaning."""
+class MalformedHeader(MalformedFile):
+    """The column names are invalid, so no row can be read."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The kinds of a row's values by column, None where one is missing; and what is wrong with the row, if anything."""
+    """The type of each value of a row by column, None for a missing value; `problem` is empty for a valid row."""
 
-    kinds: Mapping[str, str | None]
-    fault: str = ""
+    types: Mapping[str, str | None]
+    problem: str = ""
 
 
-def rows(stream: IO[bytes], media_type: str, sign: Sign) -> Iterator[Row]:
-    """The rows of a file; raises `Broken`. `sign` is called all the while, and may raise to end it."""
-    return _csv_rows(_Lines(stream, sign)) if media_type == CSV else _json_rows(stream, sign)
+def rows(stream: IO[bytes], media_type: str, heartbeat: Heartbeat) -> Iterator[Row]:
+    """Yield the rows of a file; raises `MalformedFile`.
+
+    Calls `heartbeat` at every read; an error that `heartbeat` raises ends the reading.
+    """
+    return _csv_rows(_Lines(stream, heartbeat)) if media_type == CSV else _json_rows(stream, heartbeat)
 
 
 class _Lines:
-    """The lines of a text, as long as those of one row are not too long together."""
+    """The lines of a text; raises `MalformedFile` if the lines of one row exceed `MAX_ROW_LENGTH`."""
 
-    def __init__(self, stream: IO[bytes], sign: Sign) -> None:
+    def __init__(self, stream: IO[bytes], heartbeat: Heartbeat) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        self._sign = sign
-        self.left = LONGEST_ROW
+        self._heartbeat = heartbeat
+        self._remaining = MAX_ROW_LENGTH
 
     def __iter__(self) -> Iterator[str]:
-        while line := self._text.readline(self.left + 1):
-            self._sign()
-            self.left -= len(line)
-            if self.left < 0:
-                raise Broken(f"The row is longer than {LONGEST_ROW} characters; is a quotation mark missing?")
+        while line := self._text.readline(self._remaining + 1):
+            self._heartbeat()
+            self._remaining -= len(line)
+            if self._remaining < 0:
+                raise MalformedFile(f"The row is longer than {MAX_ROW_LENGTH} characters; is a quotation mark missing?")
             yield line
 
     def begin_row(self) -> None:
-        """Count anew."""
-        self.left = LONGEST_ROW
+        """Start counting the characters of a new row."""
+        self._remaining = MAX_ROW_LENGTH
 
 
 def _csv_rows(lines: _Lines) -> Iterator[Row]:
@@ -82,40 +86,40 @@ def _csv_rows(lines: _Lines) -> Iterator[Row]:
         first = next((line for line in lines if line.strip()), "")
         delimiter = max(DELIMITERS, key=first.count)
         reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
-        names = _head(next(reader, []))
+        names = _column_names(next(reader, []))
         lines.begin_row()
         for fields in reader:
             lines.begin_row()
-            if fields:  # an empty line is no row
+            if fields:  # an empty line is not a row
                 yield _csv_row(names, fields)
     except csv.Error as error:
-        raise Broken(f"The CSV is broken: {error}.") from None
+        raise MalformedFile(f"Malformed CSV: {error}.") from None
     except UnicodeDecodeError:
-        raise Broken("The file is not UTF-8 text.") from None
+        raise MalformedFile("The file is not UTF-8 text.") from None
 
 
-def _head(names: list[str]) -> list[str]:
-    names = [name.strip() for name in names]
-    if len(names) > MOST_COLUMNS:
-        raise BrokenHead(f"There are {len(names)} columns, and at most {MOST_COLUMNS} may be.")
-    for place, name in enumerate(names):
+def _column_names(fields: list[str]) -> list[str]:
+    names = [field.strip() for field in fields]
+    if len(names) > MAX_COLUMNS:
+        raise MalformedHeader(f"The file has {len(names)} columns; the limit is {MAX_COLUMNS}.")
+    for index, name in enumerate(names):
         if not name:
-            raise BrokenHead(f"Column {place + 1} has no name.")
-        if len(name) > LONGEST_NAME:
-            raise BrokenHead(f"The name of column {place + 1} is longer than {LONGEST_NAME} characters.")
-        if name in names[:place]:
-            raise BrokenHead(f"Columns {names.index(name) + 1} and {place + 1} have the same name.")
+            raise MalformedHeader(f"Column {index + 1} has no name.")
+        if len(name) > MAX_NAME_LENGTH:
+            raise MalformedHeader(f"The name of column {index + 1} is longer than {MAX_NAME_LENGTH} characters.")
+        if name in names[:index]:
+            raise MalformedHeader(f"Columns {names.index(name) + 1} and {index + 1} have the same name.")
     return names
 
 
 def _csv_row(names: list[str], fields: list[str]) -> Row:
-    kinds = {name: kind_of(text) for name, text in zip(names, fields, strict=False)}
-    fits = len(fields) == len(names)
-    return Row(kinds, "" if fits else f"The row has {len(fields)} fields, and the file has {len(names)} columns.")
+    types = {name: text_type(text) for name, text in zip(names, fields, strict=False)}
+    complete = len(fields) == len(names)
+    return Row(types, "" if complete else f"The row has {len(fields)} fields, and the file has {len(names)} columns.")
 
 
-def kind_of(text: str) -> str | None:
-    """What a text can be read as: an integer, a number, a boolean, a time (ISO 8601) or text; None when it is empty."""
+def text_type(text: str) -> str | None:
+    """Return integer, number, boolean, time (ISO 8601) or text; None for an empty text."""
     text = text.strip()
     if not text:
         return None
@@ -139,24 +143,24 @@ def _is_time(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Watched:
-    """A stream that gives a sign whenever it is read."""
+class HeartbeatReader:
+    """A stream that calls `heartbeat` at every read."""
 
     stream: IO[bytes]
-    sign: Sign
+    heartbeat: Heartbeat
 
     def read(self, size: int = -1) -> bytes:
-        """Read, at most `size` bytes."""
-        self.sign()
+        """Read up to `size` bytes."""
+        self.heartbeat()
         return self.stream.read(size)
 
 
-def _json_rows(stream: IO[bytes], sign: Sign) -> Iterator[Row]:
-    """The objects of one list, or objects one after the other, as in JSON lines."""
+def _json_rows(stream: IO[bytes], heartbeat: Heartbeat) -> Iterator[Row]:
+    """Yield the objects of a list, or concatenated objects as in JSON lines."""
     if stream.read(len(BOM)) != BOM:
         stream.seek(0)
-    # As floats: of an integer with thousands of digits, the library would else make an object that ends the process.
-    events: Events = ijson.basic_parse(_Watched(stream, sign), multiple_values=True, use_float=True)
+    # Numbers are parsed as floats: ijson would create an int from thousands of digits, which can end the process.
+    events: Events = ijson.basic_parse(HeartbeatReader(stream, heartbeat), multiple_values=True, use_float=True)
     try:
         for event, value in events:
             if event == "start_array":
@@ -164,7 +168,15 @@ def _json_rows(stream: IO[bytes], sign: Sign) -> Iterator[Row]:
             else:
                 yield _json_row(event, value, events)
     except ijson.JSONError as error:
-        raise Broken(f"The JSON is broken: {str(error).splitlines()[0].rstrip('.')}.") from None
+        raise MalformedFile(f"Malformed JSON: {_reason(error)}.") from None
+    except ValueError:  # ijson passes a lone surrogate, as in "\\udfff", to Python's decoder
+        raise MalformedFile("Malformed JSON: a text or a number that cannot be decoded.") from None
+
+
+def _reason(error: ijson.JSONError) -> str:
+    """Return the reason in ijson's message, without the part of the file that it quotes."""
+    match = JSON_REASON.search(str(error))
+    return match[0].strip() if match else "not readable"
 
 
 def _items(events: Events) -> Iterator[Row]:
@@ -176,53 +188,53 @@ def _items(events: Events) -> Iterator[Row]:
 
 def _json_row(event: str, value: object, events: Events) -> Row:
     if event != "start_map":
-        _json_kind(event, value, events)
-        return Row({}, "The row is no object.")
-    kinds: dict[str, str | None] = {}
-    fault = ""
-    for found, name in events:
-        if found == "end_map":
+        _json_type(event, value, events)
+        return Row({}, "The row is not an object.")
+    types: dict[str, str | None] = {}
+    problem = ""
+    for member_event, name in events:
+        if member_event == "end_map":
             break
-        fault = "The row has two members of one name." if name in kinds else fault
-        kinds[_json_name(name)] = _json_kind(*next(events), events)
-        if len(kinds) > MOST_COLUMNS:
-            raise Broken(f"The row has more than {MOST_COLUMNS} members.")
-    return Row(kinds, fault)
+        problem = "The row has two members with the same name." if name in types else problem
+        types[_member_name(name)] = _json_type(*next(events), events)
+        if len(types) > MAX_COLUMNS:
+            raise MalformedFile(f"The row has more than {MAX_COLUMNS} members.")
+    return Row(types, problem)
 
 
-def _json_name(name: str) -> str:
+def _member_name(name: str) -> str:
     if not name.strip():
-        raise Broken("The row has a member without a name.")
-    if len(name) > LONGEST_NAME:
-        raise Broken(f"The row has a member whose name is longer than {LONGEST_NAME} characters.")
+        raise MalformedFile("The row has a member without a name.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise MalformedFile(f"The row has a member whose name is longer than {MAX_NAME_LENGTH} characters.")
     return name
 
 
-def _json_kind(event: str, value: object, events: Events) -> str | None:
+def _json_type(event: str, value: object, events: Events) -> str | None:
     if event in ("start_map", "start_array"):
-        _skip(events)
+        _skip_nested(events)
         return "nested"
     if event == "number":
         return "integer" if isinstance(value, int) else "number"
     if event == "string":
-        return _string_kind(str(value))
+        return _string_type(str(value))
     return "boolean" if event == "boolean" else None
 
 
-def _string_kind(text: str) -> str | None:
-    if len(text) > LONGEST_FIELD:
-        raise Broken(f"The row has a text that is longer than {LONGEST_FIELD} characters.")
+def _string_type(text: str) -> str | None:
+    if len(text) > MAX_FIELD_LENGTH:
+        raise MalformedFile(f"The row has a text that is longer than {MAX_FIELD_LENGTH} characters.")
     if not text.strip():
         return None
     return "time" if _is_time(text) else "text"
 
 
-def _skip(events: Events) -> None:
-    """Pass over an object or a list that has just begun."""
+def _skip_nested(events: Events) -> None:
+    """Skip the rest of an object or list whose start event was read."""
     depth = 1
     for event, _ in events:
         depth += event.startswith("start_") - event.startswith("end_")
-        if depth > DEEPEST:
-            raise Broken(f"The row holds more than {DEEPEST} objects and lists within each other.")
+        if depth > MAX_DEPTH:
+            raise MalformedFile(f"The row has more than {MAX_DEPTH} nested objects and lists.")
         if depth == 0:
             return

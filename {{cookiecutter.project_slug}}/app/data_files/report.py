@@ -1,33 +1,33 @@
-"""What a test says of a file: how many rows, which columns, what is wrong."""
+"""The report of a test: the number of rows, the columns, the problems."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from app.data_files.reading import MOST_COLUMNS, Broken, BrokenHead, Row, Sign, rows
+from app.data_files.reading import MAX_COLUMNS, Heartbeat, MalformedFile, MalformedHeader, Row, rows
 
-MOST_PROBLEMS = 20  # that are told of; more are counted
+MAX_PROBLEMS = 20  # listed in a report; further ones are only counted
 
 
 @dataclass
 class Column:
-    """What is known of a column: which kinds its values are of, and how many there are."""
+    """The types of a column's values, and how many values it has."""
 
-    kinds: set[str] = field(default_factory=set)
-    filled: int = 0
+    types: set[str] = field(default_factory=set)
+    value_count: int = 0
 
     @property
     def type(self) -> str:
-        """The one kind that all values are of, `mixed` or, for a column without any value, `empty`."""
-        if self.kinds == {"integer", "number"}:
+        """The type of all values; `mixed` if they differ, `empty` if there are none."""
+        if self.types == {"integer", "number"}:
             return "number"
-        return next(iter(self.kinds), "empty") if len(self.kinds) <= 1 else "mixed"
+        return next(iter(self.types), "empty") if len(self.types) <= 1 else "mixed"
 
 
 @dataclass
 class Report:
-    """What has been seen of a file so far."""
+    """The result of reading a file, or the part of it that was read so far."""
 
     rows: int = 0
     columns: dict[str, Column] = field(default_factory=dict)
@@ -36,60 +36,60 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong with the file."""
+        """Whether the file has no problems."""
         return not self.problem_count
 
     def add(self, row: Row) -> None:
-        """Count a row; raises `Broken` when there are too many columns by now."""
+        """Count a row; raises `MalformedFile` if the rows together have too many columns."""
         self.rows += 1
-        for name, kind in row.kinds.items():
+        for name, type_ in row.types.items():
             column = self.columns.get(name) or self.columns.setdefault(name, Column())
-            if kind:
-                column.kinds.add(kind)
-                column.filled += 1
-        if row.fault:
-            self.complain(row.fault, self.rows)
-        if len(self.columns) > MOST_COLUMNS:
-            raise Broken(f"The rows have more than {MOST_COLUMNS} different members.")
+            if type_:
+                column.types.add(type_)
+                column.value_count += 1
+        if row.problem:
+            self.add_problem(row.problem, self.rows)
+        if len(self.columns) > MAX_COLUMNS:
+            raise MalformedFile(f"The rows have more than {MAX_COLUMNS} different members.")
 
-    def complain(self, message: str, row: int | None = None) -> None:
-        """Note what is wrong, with a row or with the file."""
+    def add_problem(self, message: str, row: int | None = None) -> None:
+        """Add a problem of a row, or of the whole file if `row` is None."""
         self.problem_count += 1
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append({"row": row, "message": message})
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append({"row": row, "message": printable(message)})
 
     def as_json(self) -> dict[str, Any]:
-        """The report, to be kept and shown."""
+        """Return the report as the database stores it and the API returns it."""
         columns = [
-            {"name": shown(name), "type": column.type, "missing": self.rows - column.filled}
+            {"name": printable(name), "type": column.type, "missing": self.rows - column.value_count}
             for name, column in self.columns.items()
         ]
         counts = {"rows": self.rows, "problem_count": self.problem_count}
         return {**counts, "columns": columns, "problems": self.problems}
 
 
-def examine(stream: IO[bytes], media_type: str, sign: Sign) -> Report:
-    """Read a file to its end, or until it cannot be read any further; see `reading.rows` for `sign`."""
+def validate_file(stream: IO[bytes], media_type: str, heartbeat: Heartbeat) -> Report:
+    """Read a file to its end or to the first error that stops the reading; `reading.rows` describes `heartbeat`."""
     report = Report()
     try:
-        for row in rows(stream, media_type, sign):
+        for row in rows(stream, media_type, heartbeat):
             report.add(row)
-    except BrokenHead as broken:
-        report.complain(str(broken))
-    except Broken as broken:
-        report.complain(str(broken), report.rows + 1)
+    except MalformedHeader as error:
+        report.add_problem(str(error))
+    except MalformedFile as error:
+        report.add_problem(str(error), report.rows + 1)
     if not report.rows and report.passed:
-        report.complain("The file has no rows.")
+        report.add_problem("The file has no rows.")
     return report
 
 
-def refusal(message: str) -> Report:
-    """The report on a file that could not be read at all."""
+def failed_report(message: str) -> Report:
+    """Return a report with this problem of the whole file."""
     report = Report()
-    report.complain(message)
+    report.add_problem(message)
     return report
 
 
-def shown(name: str) -> str:
-    """A name with every character replaced that no database or terminal should be given."""
+def printable(name: str) -> str:
+    """Replace unprintable characters, which are unsafe for databases (NUL) and terminals (escape)."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)

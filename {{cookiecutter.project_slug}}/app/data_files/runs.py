@@ -1,7 +1,7 @@
-"""Rules and queries of tests: how one is begun, run by one worker at a time, taken from one that died, and ended.
+"""Rules and queries of test runs: one worker at a time runs a test; if it dies, another worker takes over.
 
-Whatever the queue does, the row decides: a message that comes twice finds nothing to do, and a run whose message was
-lost, or whose worker died, gives no sign any more and is sent again.
+The row decides, not the queue: a message that is delivered twice has no effect, and a run whose message is lost or
+whose worker dies stops sending heartbeats and is requeued.
 """
 
 from __future__ import annotations
@@ -13,29 +13,34 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.accounts import service as accounts
 from app.audit import service as audit
 from app.data_files.models import DataFile, TestRun
-from app.data_files.reading import Sign
-from app.data_files.report import Report, examine, refusal
-from app.data_files.service import Cursor
-from app.database import now
-from app.pagination import before
-from app.storage import Storage
+from app.data_files.reading import Heartbeat
+from app.data_files.report import Report, failed_report, validate_file
+from app.platform.api.pagination import CursorValue, newest_first
+from app.platform.database.base import rows_changed, utc_now
+from app.platform.storage import Storage
+from app.platform.web.client_address import RequestOrigin
 
-MOST_ATTEMPTS = 5
-SWEEP = 100  # runs that are sent again at a time
-GONE = "The file has been deleted."
-GIVEN_UP = f"The test was begun {MOST_ATTEMPTS} times and never came to its end."
-OPEN = ("pending", "running")
+MAX_ATTEMPTS = 5
+REQUEUE_LIMIT = 100  # runs that one call requeues
+FILE_DELETED = "The file has been deleted."
+TOO_MANY_ATTEMPTS = f"The test was started {MAX_ATTEMPTS} times and never finished."
+UNFINISHED = ("pending", "running")
 
 
-class Superseded(Exception):
-    """The run was given to somebody else, who thought that this worker had died; or it is gone."""
+class TooManyUnfinished(Exception):
+    """The user has as many unfinished tests as one user may have."""
+
+
+class LeaseLost(Exception):
+    """Another worker leased the run because the heartbeat of this one was stale, or the run was deleted."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The right to run a test and to end it, and the file to test; no file if it was deleted."""
+class Lease:
+    """The right to run a test and to finish it. The file's fields are None if the file was deleted."""
 
     run_id: int
     attempt: int
@@ -43,99 +48,98 @@ class Claim:
     media_type: str | None
 
 
-def begin(session: Session, file: DataFile, origin: audit.Origin) -> TestRun:
-    """Have a file tested: keep that it is to be done. Whoever calls this then sends the task."""
+def create(session: Session, file: DataFile, origin: RequestOrigin, max_unfinished: int) -> TestRun:
+    """Create a pending run; the caller then sends the task. Raises `TooManyUnfinished`."""
+    accounts.lock(session, file.user_id)  # concurrent requests of the user are counted one after the other
+    unfinished = sa.select(TestRun.id).where(TestRun.user_id == file.user_id, TestRun.status.in_(UNFINISHED))
+    if len(session.scalars(unfinished.limit(max_unfinished)).all()) >= max_unfinished:
+        session.rollback()
+        raise TooManyUnfinished
     run = TestRun(user_id=file.user_id, data_file_id=file.id, file_name=file.name)
     session.add(run)
     session.flush()
     target = ("test", run.id)
-    audit.record(session, "test.begun", actor_id=run.user_id, target=target, origin=origin, data_file_id=file.id)
+    audit.record(session, "test.started", actor_id=run.user_id, target=target, origin=origin, data_file_id=file.id)
     session.commit()
     return run
 
 
-def history(session: Session, user_id: int, limit: int, cursor: Cursor | None) -> Sequence[TestRun]:
-    """Up to `limit` + 1 tests of a user, newest first, from the cursor on."""
+def history(session: Session, user_id: int, limit: int, cursor: CursorValue | None) -> Sequence[TestRun]:
+    """Return up to `limit` + 1 runs of a user after the cursor, newest first."""
     query = sa.select(TestRun).where(TestRun.user_id == user_id)
-    if cursor:
-        query = query.where(before(TestRun.created_at, TestRun.id, cursor))
-    return session.scalars(query.order_by(TestRun.created_at.desc(), TestRun.id.desc()).limit(limit + 1)).all()
+    return session.scalars(newest_first(query, TestRun.created_at, TestRun.id, limit, cursor)).all()
 
 
 def find(session: Session, user_id: int, run_id: int) -> TestRun | None:
-    """The test with this id, if it is the user's."""
+    """Return the run with this id, or None if the user has no such run."""
     return session.scalar(sa.select(TestRun).where(TestRun.id == run_id, TestRun.user_id == user_id))
 
 
-def claim(session: Session, run_id: int, patience: timedelta) -> Claim | None:
-    """The right to run a test that waits, or that gave no sign for so long; None when there is nothing to do."""
-    time = now()
-    silent = sa.and_(TestRun.status == "running", TestRun.seen_at < time - patience)
-    free = sa.update(TestRun).where(
+def lease(session: Session, run_id: int, stale_after: timedelta) -> Lease | None:
+    """Lease a run that is pending, or that had no heartbeat for `stale_after`; None if there is nothing to do."""
+    time = utc_now()
+    stale = sa.and_(TestRun.status == "running", TestRun.seen_at < time - stale_after)
+    available = sa.update(TestRun).where(
         TestRun.id == run_id,
-        sa.or_(TestRun.status == "pending", silent),
-        TestRun.attempts < MOST_ATTEMPTS,
+        sa.or_(TestRun.status == "pending", stale),
+        TestRun.attempts < MAX_ATTEMPTS,
     )
     values = {"status": "running", "attempts": TestRun.attempts + 1, "started_at": time, "seen_at": time}
-    if not _rows(session, free.values(values)):
+    if not rows_changed(session, available.values(values)):
         session.rollback()
         return None
-    file = sa.select(TestRun.attempts, DataFile.storage_key, DataFile.media_type).join_from(
+    query = sa.select(TestRun.attempts, DataFile.storage_key, DataFile.media_type).join_from(
         TestRun, DataFile, TestRun.data_file_id == DataFile.id, isouter=True
     )
-    claimed = session.execute(file.where(TestRun.id == run_id)).one()
+    row = session.execute(query.where(TestRun.id == run_id)).one()
     session.commit()
-    return Claim(run_id, *claimed)
+    return Lease(run_id, *row)
 
 
-def run(storage: Storage, claim: Claim, sign: Sign) -> Report:
-    """Test the file; `sign` is called all the while. Raises `StorageUnavailable`, and what `sign` raises."""
-    if claim.storage_key is None or claim.media_type is None:
-        return refusal(GONE)
+def run(storage: Storage, lease: Lease, heartbeat: Heartbeat) -> Report:
+    """Test the file and call `heartbeat` at every read; raises `StorageUnavailable` and any error of `heartbeat`."""
+    if lease.storage_key is None or lease.media_type is None:
+        return failed_report(FILE_DELETED)
     try:
-        with storage.open(claim.storage_key) as stream:
-            return examine(stream, claim.media_type, sign)
+        with storage.open(lease.storage_key) as stream:
+            return validate_file(stream, lease.media_type, heartbeat)
     except FileNotFoundError:
-        return refusal(GONE)
+        return failed_report(FILE_DELETED)
 
 
-def give_sign(session: Session, claim: Claim) -> None:
-    """Show that the worker lives; raises `Superseded`."""
-    _change(session, claim, seen_at=now())
+def record_heartbeat(session: Session, lease: Lease) -> None:
+    """Record that the worker is alive; raises `LeaseLost`."""
+    _update_leased(session, lease, seen_at=utc_now())
 
 
-def end(session: Session, claim: Claim, report: Report) -> None:
-    """Keep what came of a test; raises `Superseded`, so that there is one result whoever comes late."""
+def finish(session: Session, lease: Lease, report: Report) -> None:
+    """Store the result of a run; raises `LeaseLost`, so that a late worker cannot store a second result."""
     status = "passed" if report.passed else "failed"
-    _change(session, claim, status=status, report=report.as_json(), finished_at=now())
+    _update_leased(session, lease, status=status, report=report.as_json(), finished_at=utc_now())
 
 
-def take_back(session: Session, patience: timedelta) -> Sequence[int]:
-    """The ids of tests to send again: nobody has given a sign of them for so long.
+def requeue_stale(session: Session, stale_after: timedelta) -> Sequence[int]:
+    """Make runs without a heartbeat for `stale_after` pending and return their ids, for the caller to send.
 
-    Those that were begun `MOST_ATTEMPTS` times are ended instead.
+    Runs that were started `MAX_ATTEMPTS` times fail instead.
     """
-    silent = sa.and_(TestRun.status.in_(OPEN), TestRun.seen_at < now() - patience)
-    given_up = {"status": "failed", "report": refusal(GIVEN_UP).as_json(), "finished_at": now()}
-    session.execute(sa.update(TestRun).where(silent, TestRun.attempts >= MOST_ATTEMPTS).values(given_up))
-    ids = session.scalars(sa.select(TestRun.id).where(silent).order_by(TestRun.seen_at).limit(SWEEP)).all()
-    again = {"status": "pending", "seen_at": now()}
-    # One by one, so that of two who do this at a time, each gets its own.
-    taken = [id_ for id_ in ids if _rows(session, sa.update(TestRun).where(TestRun.id == id_, silent).values(again))]
+    stale = sa.and_(TestRun.status.in_(UNFINISHED), TestRun.seen_at < utc_now() - stale_after)
+    failed = {"status": "failed", "report": failed_report(TOO_MANY_ATTEMPTS).as_json(), "finished_at": utc_now()}
+    session.execute(sa.update(TestRun).where(stale, TestRun.attempts >= MAX_ATTEMPTS).values(failed))
+    ids = session.scalars(sa.select(TestRun.id).where(stale).order_by(TestRun.seen_at).limit(REQUEUE_LIMIT)).all()
+    pending = {"status": "pending", "seen_at": utc_now()}
+    updates = [(id_, sa.update(TestRun).where(TestRun.id == id_, stale).values(pending)) for id_ in ids]
+    # One update per run: if two processes do this at once, each run is requeued by one of them.
+    requeued = [id_ for id_, update in updates if rows_changed(session, update)]
     session.commit()
-    return taken
+    return requeued
 
 
-def _change(session: Session, claim: Claim, **values: object) -> None:
-    mine = sa.update(TestRun).where(
-        TestRun.id == claim.run_id, TestRun.status == "running", TestRun.attempts == claim.attempt
+def _update_leased(session: Session, lease: Lease, **values: object) -> None:
+    leased = sa.update(TestRun).where(
+        TestRun.id == lease.run_id, TestRun.status == "running", TestRun.attempts == lease.attempt
     )
-    changed = _rows(session, mine.values(values))
+    changed = rows_changed(session, leased.values(values))
     session.commit()
     if not changed:
-        raise Superseded
-
-
-def _rows(session: Session, update: sa.Update) -> int:
-    """How many rows an update changed."""
-    return session.execute(update).rowcount  # type: ignore[attr-defined, no-any-return] # of a cursor's result
+        raise LeaseLost

@@ -1,4 +1,4 @@
-"""What files and tests take in and give out."""
+"""Request and response schemas of files and tests."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from flask_smorest.fields import Upload
 from marshmallow import Schema, ValidationError, fields, validate
 from werkzeug.datastructures import FileStorage
 
-from app.data_files.content import BadName, clean_name
+from app.data_files.content import InvalidFileName, clean_name
 from app.data_files.models import STATUSES
-from app.fields import Input
+from app.platform.api.fields import RequestSchema
 
 
 class UploadedFile(Upload):
-    """A file with a name and something in it; gives both, the name as it is to be kept."""
+    """A file with a valid name and content; loads as a `FileStorage` with the cleaned name."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> FileStorage:
         del attr, data, kwargs
         if not isinstance(value, FileStorage):
-            raise ValidationError("Must be a file: a part of the form that names one.")
+            raise ValidationError("Must be a file: a form part with a file name.")
         try:
             name = clean_name(value.filename or "")
-        except BadName as error:
+        except InvalidFileName as error:
             raise ValidationError(str(error)) from None
         if not value.stream.read(1):
             raise ValidationError("Must not be empty.")
@@ -30,24 +30,24 @@ class UploadedFile(Upload):
         return FileStorage(value.stream, name)
 
 
-class NewFile(Input):
-    """A file to be kept: CSV, or JSON (a list of objects, one object, or one on each line), as UTF-8 text."""
+class NewFile(RequestSchema):
+    """A file to store: CSV or JSON (a list of objects, one object, or one object per line), as UTF-8 text."""
 
     file = UploadedFile(
         required=True,
         metadata={
-            "description": "Named .csv, .txt, .json, .jsonl or .ndjson, or none.",
+            "description": "The name ends in .csv, .txt, .json, .jsonl or .ndjson, or has no extension.",
             "example": "name,born\nAda,1815-12-10\n",
         },
     )
 
 
-class NewTest(Input):
+class NewTest(RequestSchema):
     """A test takes no options."""
 
 
 class File(Schema):
-    """A file that is kept."""
+    """A stored file."""
 
     id = fields.Integer(required=True)
     name = fields.String(required=True, metadata={"example": "positions.csv"})
@@ -77,26 +77,26 @@ class Column(Schema):
     type = fields.String(
         required=True,
         metadata={
-            "description": "integer, number, boolean, time, text or nested; mixed where values differ, else empty.",
+            "description": "integer, number, boolean, time, text, nested, mixed (types differ) or empty (no value).",
             "example": "number",
         },
     )
-    missing = fields.Integer(required=True, metadata={"description": "In how many rows there is no value."})
+    missing = fields.Integer(required=True, metadata={"description": "Rows without a value."})
 
 
 class FoundProblem(Schema):
-    """Something that is wrong with a file."""
+    """A problem of a file."""
 
     row = fields.Integer(
         required=True,
         allow_none=True,
-        metadata={"description": "Which row, the first after the column names being 1; null: none in particular."},
+        metadata={"description": "The row, counted from 1 after the column names; null for the whole file."},
     )
     message = fields.String(required=True)
 
 
 class Report(Schema):
-    """What a test has found."""
+    """The result of a test."""
 
     rows = fields.Integer(required=True)
     columns = fields.List(fields.Nested(Column()), required=True)
@@ -105,17 +105,17 @@ class Report(Schema):
 
 
 class Test(Schema):
-    """A test of a file. Ask for it again until its status is `passed` or `failed`."""
+    """A test of a file. Request it again until its status is `passed` or `failed`."""
 
     id = fields.Integer(required=True)
     data_file_id = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "The file; null once it has been deleted."}
+        required=True, allow_none=True, metadata={"description": "The file; null after it is deleted."}
     )
     file_name = fields.String(required=True)
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))
     report = fields.Nested(Report(), required=True, allow_none=True)
     attempts = fields.Integer(
-        required=True, metadata={"description": "How often it was begun; more than 1 after a crash."}
+        required=True, metadata={"description": "How often it was started; more than 1 after a crash."}
     )
     created_at = fields.AwareDateTime(required=True)
     started_at = fields.AwareDateTime(required=True, allow_none=True)

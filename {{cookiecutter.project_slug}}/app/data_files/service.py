@@ -1,4 +1,8 @@
-"""Rules and queries of files: the object in the storage comes before its row, and goes after it."""
+"""Rules and queries of files.
+
+An upload writes the object before the row, and a deletion deletes the row before the object, so that every row has its
+object; `delete_orphans` deletes objects without a row.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import IO, Any
 
@@ -15,29 +19,36 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from app.accounts import service as accounts
 from app.audit import service as audit
-from app.data_files.content import recognise
+from app.data_files.content import detect_media_type
 from app.data_files.models import STATUSES, DataFile, TestRun
-from app.database import now
-from app.pagination import before
-from app.personal_data import tell_rows
-from app.storage import Storage, StorageUnavailable
+from app.platform.api.pagination import CursorValue, newest_first
+from app.platform.database.base import utc_now
+from app.platform.personal_data import rows_as_dicts
+from app.platform.storage import Storage, StorageUnavailable
+from app.platform.web.client_address import RequestOrigin
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "data-files/"  # what every key begins with
-ORPHAN_AGE = timedelta(days=1)  # an object younger than that may belong to an upload under way
-BATCH = 500
-
-Cursor = tuple[datetime, int]
+FOLDER = "data-files/"  # prefix of every storage key
+ORPHAN_AGE = timedelta(days=1)  # a younger object may belong to an upload in progress
+BATCH = 500  # objects
 
 
-class OwnerGone(Exception):
-    """The account was erased while the request ran."""
+class OwnerDeleted(Exception):
+    """The account was erased during the request."""
 
 
-class _Measured:
-    """A stream that measures what is read from it."""
+class QuotaExceeded(Exception):
+    """The file does not fit into the user's storage; `left` is the number of bytes that are left."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+class HashingReader:
+    """A stream that computes the SHA-256 hash and the size, in bytes, of what is read from it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -45,53 +56,68 @@ class _Measured:
         self.size = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Read, at most `size` bytes."""
+        """Read up to `size` bytes."""
         data = self._stream.read(size)
         self.hash.update(data)
         self.size += len(data)
         return data
 
 
+def bytes_left(session: Session, user_id: int, quota: int) -> int:
+    """Return how many bytes of files a user can still store, of `quota` in total."""
+    used = session.scalar(sa.select(sa.func.sum(DataFile.size)).where(DataFile.user_id == user_id))
+    return max(0, quota - int(used or 0))
+
+
 def add(
-    session: Session, storage: Storage, user_id: int, *, name: str, stream: IO[bytes], origin: audit.Origin
+    session: Session, storage: Storage, user_id: int, *, name: str, stream: IO[bytes], quota: int, origin: RequestOrigin
 ) -> DataFile:
-    """Keep a file; raises `UnknownContent`, `StorageUnavailable` and `OwnerGone`, and then keeps nothing of it."""
-    media_type = recognise(stream, name)
+    """Store a file; the files of a user have at most `quota` bytes.
+
+    Raises `UnsupportedContent`, `StorageUnavailable`, `QuotaExceeded` or `OwnerDeleted`, and then stores nothing.
+    """
+    media_type = detect_media_type(stream, name)
     stream.seek(0)
-    measured = _Measured(stream)
+    reader = HashingReader(stream)
     key = f"{FOLDER}{user_id}/{uuid.uuid4().hex}"
-    storage.put(key, measured)
+    storage.put(key, reader)
     file = DataFile(user_id=user_id, name=name, media_type=media_type, storage_key=key)
-    file.size, file.sha256 = measured.size, measured.hash.hexdigest()
-    session.add(file)
+    file.size, file.sha256 = reader.size, reader.hash.hexdigest()
     try:
-        session.flush()
-    except SQLAlchemyError as error:
+        _insert(session, file, quota)
+    except (SQLAlchemyError, QuotaExceeded) as error:
         session.rollback()
-        discard(storage, key)
+        delete_object(storage, key)
         if isinstance(error, IntegrityError):
-            raise OwnerGone from error
+            raise OwnerDeleted from error
         raise
     _record(session, "data_file.added", file, origin)
-    session.commit()  # if this fails, who knows whether the row is there: the object is left to `drop_orphans`
+    session.commit()  # if this fails, the row may exist or not, so the object is left to `delete_orphans`
     return file
 
 
-def files(session: Session, user_id: int, limit: int, cursor: Cursor | None) -> Sequence[DataFile]:
-    """Up to `limit` + 1 files of a user, newest first, from the cursor on."""
+def _insert(session: Session, file: DataFile, quota: int) -> None:
+    accounts.lock(session, file.user_id)  # concurrent uploads of the user are counted one after the other
+    left = bytes_left(session, file.user_id, quota)
+    if file.size > left:
+        raise QuotaExceeded(left)
+    session.add(file)
+    session.flush()
+
+
+def list_files(session: Session, user_id: int, limit: int, cursor: CursorValue | None) -> Sequence[DataFile]:
+    """Return up to `limit` + 1 files of a user after the cursor, newest first."""
     query = sa.select(DataFile).where(DataFile.user_id == user_id)
-    if cursor:
-        query = query.where(before(DataFile.created_at, DataFile.id, cursor))
-    return session.scalars(query.order_by(DataFile.created_at.desc(), DataFile.id.desc()).limit(limit + 1)).all()
+    return session.scalars(newest_first(query, DataFile.created_at, DataFile.id, limit, cursor)).all()
 
 
 def find(session: Session, user_id: int, file_id: int) -> DataFile | None:
-    """The file with this id, if it is the user's."""
+    """Return the file with this id, or None if the user has no such file."""
     return session.scalar(sa.select(DataFile).where(DataFile.id == file_id, DataFile.user_id == user_id))
 
 
-def delete(session: Session, storage: Storage, user_id: int, file_id: int, origin: audit.Origin) -> bool:
-    """Delete a file; the history of its tests stays. False when there is no such file of the user's."""
+def delete(session: Session, storage: Storage, user_id: int, file_id: int, origin: RequestOrigin) -> bool:
+    """Delete a file but not the history of its tests; returns False if the user has no such file."""
     own = sa.select(DataFile).where(DataFile.id == file_id, DataFile.user_id == user_id)
     file = session.scalar(own.with_for_update())
     if file is None:
@@ -100,58 +126,62 @@ def delete(session: Session, storage: Storage, user_id: int, file_id: int, origi
     _record(session, "data_file.deleted", file, origin)
     session.delete(file)
     session.commit()
-    discard(storage, key)
+    delete_object(storage, key)
     return True
 
 
-def discard(storage: Storage, key: str) -> None:
-    """Delete an object that has no row; while the storage is away, it is left to `drop_orphans`."""
+def delete_object(storage: Storage, key: str) -> None:
+    """Delete an object without a row; if the storage is unavailable, `delete_orphans` deletes it later."""
     with suppress(StorageUnavailable):
         storage.delete(key)
 
 
-def keys_of(session: Session, user_id: int) -> Sequence[str]:
-    """The keys of a user's objects."""
+def storage_keys(session: Session, user_id: int) -> Sequence[str]:
+    """Return the storage keys of a user's files."""
     return session.scalars(sa.select(DataFile.storage_key).where(DataFile.user_id == user_id)).all()
 
 
-def drop_objects(session: Session, storage: Storage, keys: Sequence[str]) -> int:
-    """Delete those of the objects that have no row; returns how many."""
-    kept = set(session.scalars(sa.select(DataFile.storage_key).where(DataFile.storage_key.in_(keys))))
-    session.rollback()  # the storage may take its time, and needs no connection to the database
-    orphans = [key for key in keys if key not in kept]
+def delete_objects(session: Session, storage: Storage, keys: Sequence[str]) -> int:
+    """Delete the objects with these keys that have no row; returns the number of deleted objects."""
+    stored = DataFile.storage_key.in_(keys)  # callers pass at most BATCH; nosemgrep: unbounded-in-list
+    used = set(session.scalars(sa.select(DataFile.storage_key).where(stored)))
+    session.rollback()  # the storage can be slow, and the deletion needs no database connection
+    orphans = [key for key in keys if key not in used]
     for key in orphans:
         storage.delete(key)
     return len(orphans)
 
 
-def drop_orphans(session: Session, storage: Storage) -> int:
-    """Delete objects that have had no row for `ORPHAN_AGE`, and what writers that died left; returns how many."""
-    long_ago = now() - ORPHAN_AGE
-    old = (entry.key for entry in storage.entries(FOLDER) if entry.modified < long_ago)
-    dropped = storage.drop_unfinished(ORPHAN_AGE)
-    while batch := list(islice(old, BATCH)):
-        dropped += drop_objects(session, storage, batch)
-    if dropped:
-        logger.warning("dropped %d files that no row leads to", dropped)
-    return dropped
+def delete_orphans(session: Session, storage: Storage) -> int:
+    """Delete objects without a row and unfinished writes, both older than `ORPHAN_AGE`; returns their number."""
+    modified_before = utc_now() - ORPHAN_AGE
+    old_keys = (stored.key for stored in storage.list_objects(FOLDER) if stored.modified < modified_before)
+    deleted = storage.delete_unfinished(ORPHAN_AGE)
+    while batch := list(islice(old_keys, BATCH)):
+        deleted += delete_objects(session, storage, batch)
+    if deleted:
+        logger.warning("deleted %d stored files without a row", deleted)
+    return deleted
 
 
-def tell(session: Session, user_id: int) -> dict[str, Any]:
-    """A user's files, without their content, and the history of tests on them."""
-    held = sa.select(DataFile).where(DataFile.user_id == user_id).order_by(DataFile.id)
-    tested = sa.select(TestRun).where(TestRun.user_id == user_id).order_by(TestRun.id)
-    return {"data_files": tell_rows(session, held, but=("storage_key",)), "test_history": tell_rows(session, tested)}
+def export(session: Session, user_id: int) -> dict[str, Any]:
+    """Return a user's files, without their content, and the history of the tests on them."""
+    files = sa.select(DataFile).where(DataFile.user_id == user_id).order_by(DataFile.id)
+    runs = sa.select(TestRun).where(TestRun.user_id == user_id).order_by(TestRun.id)
+    return {
+        "data_files": rows_as_dicts(session, files, exclude=("storage_key",)),
+        "test_history": rows_as_dicts(session, runs),
+    }
 
 
 def count(session: Session) -> Mapping[str, Any]:
-    """How many files there are, their bytes, and how many tests have which status."""
+    """Return the number of files, their total size in bytes, and the number of tests by status."""
     number, size = session.execute(sa.select(sa.func.count(DataFile.id), sa.func.sum(DataFile.size))).one()
     by_status = sa.select(TestRun.status, sa.func.count(TestRun.id)).group_by(TestRun.status)
     tests = dict.fromkeys(STATUSES, 0) | dict(session.execute(by_status).all())
     return {"files": number, "bytes": int(size or 0), "tests": tests}
 
 
-def _record(session: Session, action: str, file: DataFile, origin: audit.Origin) -> None:
+def _record(session: Session, action: str, file: DataFile, origin: RequestOrigin) -> None:
     target, details = ("data_file", file.id), {"size": file.size, "sha256": file.sha256}
     audit.record(session, action, actor_id=file.user_id, target=target, origin=origin, **details)

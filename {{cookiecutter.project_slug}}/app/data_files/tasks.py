@@ -1,4 +1,4 @@
-"""Background work on files."""
+"""Background tasks: tests of files, and the cleanup of the storage."""
 
 from __future__ import annotations
 
@@ -11,69 +11,70 @@ from celery import shared_task
 from flask import current_app
 
 from app.data_files import runs, service
-from app.database import db
-from app.settings import settings_of
-from app.storage import StorageUnavailable, storage_of
+from app.data_files.settings import DataFilesSettings
+from app.platform.database.base import db
+from app.platform.settings.declarations import settings_of
+from app.platform.storage import StorageUnavailable, storage_of
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 30.0
-DAY_SECONDS = 86_400.0
-SIGNS = 4  # so often within the time after which a run without one is given to another worker
+MAX_REQUEUE_INTERVAL = 30.0  # seconds
+ORPHANS_INTERVAL = 86_400.0  # seconds
+HEARTBEATS = 4  # per TEST_RUN_STALE_SECONDS
 
 
 @shared_task(name="data_files.run_test")
 def run_test(run_id: int) -> None:
-    """Test a file, unless that is done or under way; whatever fails here is tried again by `resend_stalled`."""
-    patience = _patience()
-    claim = runs.claim(db.session(), run_id, patience)
-    if claim is None:
+    """Test a file unless the run is finished or in progress; `requeue_stale` repeats a run that fails with an error."""
+    stale_after = _stale_after()
+    lease = runs.lease(db.session(), run_id, stale_after)
+    if lease is None:
         return
     try:
-        report = runs.run(storage_of(current_app), claim, _signs(claim, patience / SIGNS))
-        runs.end(db.session(), claim, report)
-    except runs.Superseded:
-        logger.warning("test %d was given to another worker", run_id)
+        report = runs.run(storage_of(current_app), lease, _throttled_heartbeat(lease, stale_after / HEARTBEATS))
+        runs.finish(db.session(), lease, report)
+    except runs.LeaseLost:
+        logger.warning("another worker took over test %d", run_id)
 
 
-@shared_task(name="data_files.resend_stalled")
-def resend_stalled() -> None:
-    """Send tests again that nobody has given a sign of: their message was lost, or their worker died."""
-    for run_id in runs.take_back(db.session(), _patience()):
-        logger.warning("test %d is sent again", run_id)
-        run_test.send_if_possible(run_id)
+@shared_task(name="data_files.requeue_stale")
+def requeue_stale() -> None:
+    """Requeue tests without a recent heartbeat: their message was lost, or their worker died."""
+    for run_id in runs.requeue_stale(db.session(), _stale_after()):
+        logger.warning("test %d is requeued", run_id)
+        run_test.try_delay(run_id)
 
 
 @shared_task(
-    name="data_files.drop_objects",
+    name="data_files.delete_objects",
     autoretry_for=(StorageUnavailable,),
     retry_backoff=5,
     retry_backoff_max=300,
     max_retries=8,
 )
-def drop_objects(keys: list[str]) -> None:
-    """Delete the content of files that are gone from the database."""
-    service.drop_objects(db.session(), storage_of(current_app), keys)
+def delete_objects(keys: list[str]) -> None:
+    """Delete the content of files whose rows are deleted."""
+    service.delete_objects(db.session(), storage_of(current_app), keys)
 
 
-@shared_task(name="data_files.drop_orphans")
-def drop_orphans() -> None:
-    """Delete what uploads and deletions that died half-way have left in the storage."""
-    service.drop_orphans(db.session(), storage_of(current_app))
+@shared_task(name="data_files.delete_orphans")
+def delete_orphans() -> None:
+    """Delete objects that interrupted uploads and deletions left in the storage."""
+    service.delete_orphans(db.session(), storage_of(current_app))
 
 
-def _patience() -> timedelta:
-    return timedelta(seconds=settings_of(current_app).TEST_RUN_STALE_SECONDS)
+def _stale_after() -> timedelta:
+    return timedelta(seconds=settings_of(current_app, DataFilesSettings).TEST_RUN_STALE_SECONDS)
 
 
-def _signs(claim: runs.Claim, pause: timedelta) -> Callable[[], None]:
-    """Gives a sign of a run, though not more often than once in the pause, however often it is called."""
+def _throttled_heartbeat(lease: runs.Lease, interval: timedelta) -> Callable[[], None]:
+    """Return a function that records a heartbeat at most once per interval, however often it is called."""
     session, due = db.session(), time.monotonic()
 
-    def sign() -> None:
+    def heartbeat() -> None:
         nonlocal due
         if time.monotonic() >= due:
-            runs.give_sign(session, claim)
-            due = time.monotonic() + pause.total_seconds()
+            runs.record_heartbeat(session, lease)
+            due = time.monotonic() + interval.total_seconds()
 
-    return sign
+    return heartbeat

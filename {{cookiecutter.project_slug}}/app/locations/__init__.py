@@ -1,24 +1,28 @@
-"""Where users are and were."""
+"""Locations: the current and past positions of users."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from flask import Flask
 from sqlalchemy.orm import Session
 
-from app import api, personal_data, statistics
 from app.locations import service
-from app.locations.views import ACTIVE, blueprint
-from app.personal_data import Holding
+from app.locations.settings import LocationsSettings
+from app.locations.views import ACTIVE_USERS, blueprint
+from app.platform.feature import Feature
+from app.platform.personal_data import PersonalDataSource
 
 
-def init_app(app: Flask) -> None:
-    """Serve the routes, count, and answer for what is personal."""
-    api.register(app, blueprint)
-    statistics.register(app, "locations", service.count_recent)
-    personal_data.register(app, "locations", Holding(("user_locations",), service.tell, _forget))
+def _erase(session: Session, user_id: int) -> None:
+    service.erase(session, user_id)
+    sa.event.listen(session, "after_commit", lambda _: ACTIVE_USERS.invalidate(), once=True)
 
 
-def _forget(session: Session, user_id: int) -> None:
-    service.forget(session, user_id)
-    sa.event.listen(session, "after_commit", lambda _: ACTIVE.forget(), once=True)
+FEATURE = Feature(
+    name="locations",
+    blueprints=(blueprint,),
+    settings=LocationsSettings,
+    scopes=("locations:read", "locations:write"),
+    personal_data=PersonalDataSource(("user_locations",), service.export, _erase),
+    personal_fields=("latitude", "longitude"),
+    statistics=service.count_recent,
+)

@@ -7,11 +7,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Model, now
+from app.platform.database.base import Model, utc_now
 
 
 class UserLocation(Model):
-    """Where a user was at a time: degrees WGS 84, and the radius in metres that the device is sure of."""
+    """The position of a user at a time, in degrees WGS 84; `accuracy` is the radius of uncertainty in metres."""
 
     __tablename__ = "user_locations"
     __table_args__ = (
@@ -27,4 +27,4 @@ class UserLocation(Model):
     longitude: Mapped[float] = mapped_column(sa.Double)
     accuracy: Mapped[float | None] = mapped_column(sa.Double)
     recorded_at: Mapped[datetime]
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -1,4 +1,4 @@
-"""What locations take in and give out."""
+"""Request and response schemas of locations."""
 
 from __future__ import annotations
 
@@ -7,46 +7,45 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.fields import Input, Number, PastTime
-from app.pagination import PageQuery
+from app.platform.api.fields import BoundedList, PastDateTime, RequestSchema, StrictFloat
+from app.platform.api.pagination import PageQuery
 
-LARGEST_BATCH = 1000
-EARTH_RADIUS = 6_371_000  # metres; no position is less certain than that
+MAX_BATCH = 1000
+EARTH_RADIUS = 6_371_000  # metres; upper bound of an accuracy
+BOX_MESSAGE = "Must be west,south,east,north in degrees, south not above north."
 
 latitude = validate.Range(-90, 90, error="Must be from -90 to 90 degrees.")
 longitude = validate.Range(-180, 180, error="Must be from -180 to 180 degrees.")
 
 
-class Position(Input):
-    """Where the caller is, or was."""
+class Position(RequestSchema):
+    """A current or past position of the caller."""
 
-    latitude = Number(
+    latitude = StrictFloat(
         required=True, validate=latitude, metadata={"description": "Degrees north, WGS 84.", "example": 52.5163}
     )
-    longitude = Number(
+    longitude = StrictFloat(
         required=True, validate=longitude, metadata={"description": "Degrees east, WGS 84.", "example": 13.3777}
     )
-    accuracy = Number(
+    accuracy = StrictFloat(
         load_default=None,
         allow_none=True,
         validate=validate.Range(0, EARTH_RADIUS, error=f"Must be from 0 to {EARTH_RADIUS} metres."),
-        metadata={"description": "Radius of certainty in metres.", "example": 7.5},
+        metadata={"description": "Radius of uncertainty in metres.", "example": 7.5},
     )
-    recorded_at = PastTime(metadata={"description": "When; now, if left out. Not before 2000, nor in the future."})
+    recorded_at = PastDateTime(
+        metadata={"description": "Time of the position; default: now. Not before 2000, not in the future."}
+    )
 
 
-class Batch(Input):
+class Batch(RequestSchema):
     """Several positions of the caller."""
 
-    locations = fields.List(
-        fields.Nested(Position()),
-        required=True,
-        validate=validate.Length(1, LARGEST_BATCH, error=f"Must have from 1 to {LARGEST_BATCH} items."),
-    )
+    locations = BoundedList(fields.Nested(Position()), 1, MAX_BATCH, required=True)
 
 
 class Accepted(Schema):
-    """How many positions were saved."""
+    """The number of saved positions."""
 
     accepted = fields.Integer(required=True)
 
@@ -69,10 +68,8 @@ class LocationPage(Schema):
     next = fields.String(required=True, allow_none=True)
 
 
-class Box(fields.Field[tuple[float, ...]]):
-    """`west,south,east,north` in degrees; west may be greater than east, across the 180th meridian."""
-
-    default_error_messages = {"invalid": "Must be west,south,east,north in degrees, south not above north."}  # noqa: RUF012
+class BoundingBox(fields.Field[tuple[float, ...]]):
+    """`west,south,east,north` in degrees; west is greater than east if the box crosses the 180th meridian."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[float, ...]:
         del attr, data, kwargs
@@ -81,19 +78,21 @@ class Box(fields.Field[tuple[float, ...]]):
             for degrees, bound in ((west, longitude), (east, longitude), (south, latitude), (north, latitude)):
                 bound(degrees)
         except (ValueError, ValidationError):
-            raise self.make_error("invalid") from None
-        if not south <= north or math.isnan(west + east):  # which no range refuses
-            raise self.make_error("invalid")
+            raise ValidationError(BOX_MESSAGE) from None
+        if not south <= north or math.isnan(west + east):  # validate.Range accepts NaN
+            raise ValidationError(BOX_MESSAGE)
         return west, south, east, north
 
 
 class ActiveQuery(PageQuery):
-    """Which users count as seen just now."""
+    """Selects the users that count as active."""
 
     minutes = fields.Integer(
-        load_default=5, validate=validate.Range(1, 1440), metadata={"description": "Seen in so many minutes."}
+        load_default=5,
+        validate=validate.Range(1, 1440),
+        metadata={"description": "Maximum age of the latest position, in minutes."},
     )
-    bbox = Box(
+    bbox = BoundingBox(
         metadata={
             "type": "string",
             "format": "bbox",

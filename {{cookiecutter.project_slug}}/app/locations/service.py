@@ -3,64 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.database import now
 from app.locations.models import UserLocation
-from app.pagination import before
-from app.personal_data import tell_row
+from app.platform.api.pagination import CursorValue, newest_first
+from app.platform.database.base import utc_now
+from app.platform.personal_data import row_as_dict
 
-Cursor = tuple[datetime, int]
-PAGE = 1000
+STATEMENT_LIMIT = 1000  # positions that one statement of an export or an erasure handles
 INSERT = sa.insert(UserLocation)
-# A thousand rows as one statement: 10 ms of the service and the database together, and 28 as a statement for each row.
-INSERT_COLUMNS = """
+# The columns of `INSERT_ALL` that a caller sets. One statement for 1000 rows takes 10 ms of service and database time;
+# one statement per row takes 28 ms.
+POSITION_COLUMNS = ("latitude", "longitude", "accuracy", "recorded_at")
+INSERT_ALL = """
 INSERT INTO user_locations (user_id, created_at, latitude, longitude, accuracy, recorded_at)
 SELECT %b::bigint, %b::timestamptz, * FROM unnest(%b::float8[], %b::float8[], %b::float8[], %b::timestamptz[])
 """
 
 
 def save(connection: sa.Connection, user_id: int, position: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Save one position of a user."""
-    time = now()
+    """Save one position of a user and return its row."""
+    time = utc_now()
     row = {"user_id": user_id, "created_at": time, "recorded_at": time, **position}
-    inserted = connection.execute(INSERT, row)
-    return {**row, "id": inserted.inserted_primary_key[0]}  # type: ignore[index] # there is one: it was an INSERT
+    key = cast("sa.Row[tuple[int]]", connection.execute(INSERT, row).inserted_primary_key)
+    return {**row, "id": key[0]}
 
 
 def save_batch(connection: sa.Connection, user_id: int, positions: Sequence[Mapping[str, Any]]) -> int:
-    """Save several positions of a user, all or none; returns how many."""
-    time = now()
+    """Save several positions of a user, all or none; returns their number."""
+    time = utc_now()
     rows = [{"recorded_at": time, **position} for position in positions]
     if connection.dialect.name == "postgresql":
-        columns = [[row[name] for row in rows] for name in ("latitude", "longitude", "accuracy", "recorded_at")]
-        connection.exec_driver_sql(INSERT_COLUMNS, (user_id, time, *columns))
+        columns = [[row[name] for row in rows] for name in POSITION_COLUMNS]
+        connection.exec_driver_sql(INSERT_ALL, (user_id, time, *columns))
     else:
         connection.execute(INSERT, [{"user_id": user_id, "created_at": time, **row} for row in rows])
     return len(rows)
 
 
-def history(session: Session, user_id: int, limit: int, cursor: Cursor | None) -> Sequence[UserLocation]:
-    """Up to `limit` + 1 positions of a user, newest first, from the cursor on."""
+def count(connection: sa.Connection, user_id: int, maximum: int) -> int:
+    """Return the number of a user's positions, at most `maximum`."""
+    rows = sa.select(sa.literal(1)).where(UserLocation.user_id == user_id).limit(maximum).subquery()
+    return connection.scalar(sa.select(sa.func.count()).select_from(rows)) or 0
+
+
+def history(session: Session, user_id: int, limit: int, cursor: CursorValue | None) -> Sequence[UserLocation]:
+    """Return up to `limit` + 1 positions of a user after the cursor, newest first."""
     query = sa.select(UserLocation).where(UserLocation.user_id == user_id)
-    if cursor:
-        query = query.where(before(UserLocation.recorded_at, UserLocation.id, cursor))
-    newest_first = query.order_by(UserLocation.recorded_at.desc(), UserLocation.id.desc())
-    return session.scalars(newest_first.limit(limit + 1)).all()
+    return session.scalars(newest_first(query, UserLocation.recorded_at, UserLocation.id, limit, cursor)).all()
 
 
 def active(
-    connection: sa.Connection, minutes: int, box: tuple[float, ...] | None, limit: int, cursor: Cursor | None
+    connection: sa.Connection, minutes: int, box: tuple[float, ...] | None, limit: int, cursor: CursorValue | None
 ) -> Sequence[sa.Row[Any]]:
-    """Up to `limit` + 1 users seen in the last minutes, each with the latest position, newest first.
+    """Return the latest position of up to `limit` + 1 users seen in the last minutes, newest first.
 
-    The box (west, south, east, north) picks among the latest positions: who has left it is not in it.
+    The box (west, south, east, north) filters the latest positions, so users who have left it are not included.
     """
-    seen = UserLocation.recorded_at >= now() - timedelta(minutes=minutes)
+    seen = UserLocation.recorded_at >= utc_now() - timedelta(minutes=minutes)
     latest_first = (UserLocation.recorded_at.desc(), UserLocation.id.desc())
     rank = sa.func.row_number().over(partition_by=UserLocation.user_id, order_by=latest_first).label("rank")
     ranked = sa.select(UserLocation, rank).where(seen).subquery()
@@ -68,35 +72,34 @@ def active(
     query = sa.select(ranked).where(latest["rank"] == 1)
     if box:
         query = query.where(_inside(latest, box))
-    if cursor:
-        query = query.where(before(latest.recorded_at, latest.id, cursor))
-    return connection.execute(query.order_by(latest.recorded_at.desc(), latest.id.desc()).limit(limit + 1)).all()
+    return connection.execute(newest_first(query, latest.recorded_at, latest.id, limit, cursor)).all()
 
 
 def count_recent(session: Session) -> Mapping[str, int]:
-    """How many positions there are of the last 24 hours."""
-    recent = UserLocation.recorded_at >= now() - timedelta(hours=24)
+    """Return the number of positions of the last 24 hours."""
+    recent = UserLocation.recorded_at >= utc_now() - timedelta(hours=24)
     return {"last_24_hours": session.scalar(sa.select(sa.func.count()).select_from(UserLocation).where(recent)) or 0}
 
 
-def tell(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
-    """A user's positions, newest first, read page by page."""
+def export(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
+    """Yield a user's positions, newest first, read page by page."""
     cursor = None
-    while page := history(session, user_id, PAGE, cursor):
+    while page := history(session, user_id, STATEMENT_LIMIT, cursor):
         cursor = (page[-1].recorded_at, page[-1].id)
-        yield from [tell_row(row) for row in page]  # all before the first: then they may expire
+        yield from [row_as_dict(row) for row in page]  # a list: the rows may expire after the first yield
 
 
-def forget(session: Session, user_id: int) -> None:
-    """Delete a user's positions, of which there can be more than one statement has time for."""
-    some = sa.select(UserLocation.id).where(UserLocation.user_id == user_id).limit(PAGE)
-    while ids := session.scalars(some).all():
-        session.execute(sa.delete(UserLocation).where(UserLocation.id.in_(ids)))
+def erase(session: Session, user_id: int) -> None:
+    """Delete a user's positions in batches: one statement for all of them could exceed the statement timeout."""
+    batch = sa.select(UserLocation.id).where(UserLocation.user_id == user_id).limit(STATEMENT_LIMIT)
+    while ids := session.scalars(batch).all():
+        in_batch = UserLocation.id.in_(ids)  # at most STATEMENT_LIMIT; nosemgrep: unbounded-in-list
+        session.execute(sa.delete(UserLocation).where(in_batch))
 
 
 def _inside(columns: Any, box: tuple[float, ...]) -> Any:
     west, south, east, north = box
-    eastward, westward = columns.longitude >= west, columns.longitude <= east
-    across_the_antimeridian = west > east
-    between = sa.or_(eastward, westward) if across_the_antimeridian else sa.and_(eastward, westward)
+    east_of_west, west_of_east = columns.longitude >= west, columns.longitude <= east
+    crosses_antimeridian = west > east
+    between = sa.or_(east_of_west, west_of_east) if crosses_antimeridian else sa.and_(east_of_west, west_of_east)
     return sa.and_(columns.latitude.between(south, north), between)

@@ -2,76 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, current_app, jsonify
 
-from app.api import Blueprint
-from app.cache import Cache
-from app.database import db, one_statement
-from app.limits import limit
 from app.locations import service
+from app.locations.quota import PositionQuota
 from app.locations.schemas import Accepted, ActiveQuery, Batch, Location, LocationPage, Position
-from app.observability.slo.objectives import CREATE, LIST, objective
-from app.pagination import PageQuery, page
-from app.security.access import caller, signed_in_or_key
+from app.locations.settings import LocationsSettings
+from app.platform.api.blueprints import Blueprint
+from app.platform.api.concurrency import concurrency_slot
+from app.platform.api.pagination import PageQuery, page
+from app.platform.api.rate_limits import rate_limit
+from app.platform.components import platform_of
+from app.platform.database.base import autocommit_connection, db
+from app.platform.redis.cache import Cache
+from app.platform.security.access import current_caller, login_or_api_key
+from app.platform.settings.declarations import settings_of
+from app.platform.telemetry.objectives import CREATE, LIST, objective
+from app.platform.web.problems import Problem
 
-blueprint = Blueprint("locations", __name__, description="Where users are and were.")
+QUOTA_REACHED = "The caller has stored as many positions as one user may."
 
-# The same for everybody who may ask, and asked again and again by every map that is open.
-ACTIVE = Cache("locations.active", seconds=3)
+blueprint = Blueprint("locations", __name__, description="Current and past positions of users.")
+
+# The result is the same for all callers, and every open map polls it.
+ACTIVE_USERS = Cache("locations.active", seconds=3)
 PAGE = LocationPage()
 
 
 @blueprint.post("/locations")
-@limit("RATELIMIT_LOCATIONS")
+@rate_limit("RATELIMIT_LOCATIONS")
 @objective(CREATE)
-@signed_in_or_key("locations:write")
+@login_or_api_key("locations:write")
 @blueprint.arguments(Position())
 @blueprint.response(201, Location())
+@blueprint.alt_response(409, description=QUOTA_REACHED)
 def save(position: dict[str, Any]) -> Mapping[str, Any]:
-    """Save where the caller is."""
-    with one_statement() as connection:
-        return service.save(connection, caller().user_id, position)
+    """Save a position of the caller."""
+    with _reserved_room(1), autocommit_connection() as connection:
+        return service.save(connection, current_caller().user_id, position)
 
 
 @blueprint.post("/locations/batch")
-@limit("RATELIMIT_LOCATIONS_BATCH")
+@rate_limit("RATELIMIT_LOCATIONS_BATCH")
 @objective(CREATE)
-@signed_in_or_key("locations:write")
+@login_or_api_key("locations:write")
 @blueprint.arguments(Batch())
 @blueprint.response(201, Accepted())
+@blueprint.alt_response(409, description=QUOTA_REACHED)
 def save_batch(batch: dict[str, Any]) -> dict[str, int]:
-    """Save where the caller was, up to 1000 positions, all or none."""
-    with one_statement() as connection:
-        return {"accepted": service.save_batch(connection, caller().user_id, batch["locations"])}
+    """Save up to 1000 positions of the caller, all or none."""
+    with _reserved_room(len(batch["locations"])), autocommit_connection() as connection:
+        return {"accepted": service.save_batch(connection, current_caller().user_id, batch["locations"])}
 
 
 @blueprint.get("/locations")
-@limit("RATELIMIT_LIST")
+@rate_limit("RATELIMIT_LIST")
 @objective(LIST)
-@signed_in_or_key("locations:read")
+@login_or_api_key("locations:read")
 @blueprint.arguments(PageQuery(), location="query")
 @blueprint.response(200, LocationPage())
 def history(query: dict[str, Any]) -> dict[str, Any]:
-    """The caller's own positions, newest first."""
-    rows = service.history(db.session(), caller().user_id, query["limit"], query.get("cursor"))
+    """List the caller's positions, newest first."""
+    rows = service.history(db.session(), current_caller().user_id, query["limit"], query.get("cursor"))
     return page(rows, query["limit"], "recorded_at", "id")
 
 
 @blueprint.get("/locations/active")
-@limit("RATELIMIT_LIST")
+@rate_limit("RATELIMIT_LIST")
 @objective(LIST)
-@signed_in_or_key("locations:read")
+@login_or_api_key("locations:read")
 @blueprint.arguments(ActiveQuery(), location="query")
 @blueprint.response(200, LocationPage())
 def active(query: dict[str, Any]) -> Response:
-    """The latest position of each user seen in the last minutes, as it was at most 3 seconds ago."""
-    return jsonify(ACTIVE.get_or_make(query, lambda: _active(query)))
+    """List the latest position of each user seen in the last minutes; cached for up to 3 seconds."""
+    return jsonify(ACTIVE_USERS.get_or_compute(query, lambda: _dump_active(query)))
 
 
-def _active(query: dict[str, Any]) -> Any:
-    with one_statement() as connection:
+@contextmanager
+def _reserved_room(number: int) -> Iterator[None]:
+    """Reject positions beyond what the caller may store; if the `with` block fails, nothing was stored."""
+    user_id = current_caller().user_id
+    maximum = settings_of(current_app, LocationsSettings).MAX_POSITIONS_PER_USER
+
+    def count_left() -> int:
+        with autocommit_connection() as connection:
+            return maximum - service.count(connection, user_id, maximum)
+
+    quota = platform_of(current_app).get_or_create(PositionQuota)
+    left = quota.reserve(user_id, number, count_left)
+    if left < number:
+        raise Problem(409, f"You can store {left} more positions, of {maximum} in total.")
+    try:
+        yield
+    except BaseException:
+        quota.give_back(user_id, number)
+        raise
+
+
+def _dump_active(query: dict[str, Any]) -> Any:
+    with concurrency_slot("CONCURRENCY_QUERIES"), autocommit_connection() as connection:
         rows = service.active(connection, query["minutes"], query.get("bbox"), query["limit"], query.get("cursor"))
     return PAGE.dump(page(rows, query["limit"], "recorded_at", "id"))

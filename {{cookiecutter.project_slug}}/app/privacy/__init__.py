@@ -1,22 +1,29 @@
-"""What people may ask of a service that knows them: to be told, and to be forgotten. And the keys of what is secret."""
+"""Privacy: the export of a user's data, and erasure that a restored backup does not undo."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app import api, boot
+from app.platform.feature import Feature
 from app.privacy import commands, tasks, views
-from app.worker import register_schedule
+from app.privacy.schemas import EXPORT_HEADER
+from app.privacy.settings import PrivacySettings
 
 
-def init_app(app: Flask) -> None:
-    """Serve the routes, look after keys and tombstones, and have `flask init-db` erase who came back."""
-    api.register(app, views.blueprint)
+def _add_unversioned_export(app: Flask) -> None:
     app.add_url_rule("/api/user/data-export", "data_export", views.data_export)
-    app.cli.add_command(commands.keys)
-    app.cli.add_command(commands.erasures)
-    register_schedule(app, "privacy.keep_tombstones", tasks.MINUTE_SECONDS)
-    register_schedule(app, "privacy.reapply_erasures", tasks.HOUR_SECONDS)
-    register_schedule(app, "privacy.check_keys", tasks.WEEK_SECONDS)
-    boot.register_seed(app, commands.reapply_erasures)
-    boot.register_seed(app, commands.note_key)
+
+
+FEATURE = Feature(
+    name="privacy",
+    blueprints=(views.blueprint,),
+    settings=PrivacySettings,
+    request_headers=(EXPORT_HEADER,),
+    schedules={
+        "privacy.sync_tombstones": tasks.MINUTE_SECONDS,
+        "privacy.reapply_erasures": tasks.HOUR_SECONDS,
+    },
+    commands=(commands.erasures,),
+    seeds=(commands.reapply_erasures,),
+    init_app=_add_unversioned_export,
+)

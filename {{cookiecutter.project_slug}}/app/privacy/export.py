@@ -1,4 +1,4 @@
-"""What the service holds about a person, as JSON, written as it is read; and how it is encrypted."""
+"""Exports the personal data of a user as JSON, streamed in chunks, and encrypts it."""
 
 from __future__ import annotations
 
@@ -11,43 +11,46 @@ from joserfc import jwe
 from joserfc.jwk import OctKey
 from sqlalchemy.orm import Session
 
-from app.database import now
-from app.personal_data import Holding
+from app.platform.database.base import utc_now
+from app.platform.personal_data import PersonalDataSource
 
 FORMAT_VERSION = 1
 CHUNK = 65_536  # characters
 
-# RFC 7518 sections 4.8 and 5.3. The most rounds that joserfc does; OWASP asks for 210 000 (Password Storage).
-ALGORITHM, ENCRYPTION, ROUNDS = "PBES2-HS512+A256KW", "A256GCM", 300_000
-MOST_SEALED = 67_108_864  # bytes: an export is encrypted in one piece, in memory
+# RFC 7518 sections 4.8 and 5.3. joserfc allows at most this many iterations; OWASP recommends at least 210 000
+# (Password Storage Cheat Sheet).
+ALGORITHM, ENCRYPTION, ITERATIONS = "PBES2-HS512+A256KW", "A256GCM", 300_000
+MAX_ENCRYPTED_BYTES = 67_108_864  # bytes: an export is encrypted in one piece, in memory
 
 
 class TooLarge(Exception):
-    """The export is larger than what can be encrypted in one piece."""
+    """The export is larger than `MAX_ENCRYPTED_BYTES`."""
 
 
-def export(session: Session, user_id: int, holdings: Mapping[str, Holding]) -> Iterator[bytes]:
-    """A user's export in pieces; between two of them, no connection to the database is held for a slow reader."""
-    data = {name: holding.tell(session, user_id) for name, holding in holdings.items()}
-    document = {"exported_at": now(), "format_version": FORMAT_VERSION, "data": data}
+def export(session: Session, user_id: int, sources: Mapping[str, PersonalDataSource]) -> Iterator[bytes]:
+    """Yield the export of a user in chunks.
+
+    No database connection is in use between two chunks: a slow client must not occupy one.
+    """
+    data = {name: source.export(session, user_id) for name, source in sources.items()}
+    document = {"exported_at": utc_now(), "format_version": FORMAT_VERSION, "data": data}
     for chunk in _chunks(_write(document)):
         session.rollback()
         yield chunk.encode()
 
 
-def seal(chunks: Iterable[bytes], passphrase: str) -> str:
-    """A JWE in compact serialisation (RFC 7516) that the passphrase opens; raises `TooLarge`."""
-    plain = bytearray()
+def encrypt(chunks: Iterable[bytes], passphrase: str) -> str:
+    """Encrypt the chunks with a passphrase to a JWE in compact serialisation (RFC 7516); raises `TooLarge`."""
+    plaintext = bytearray()
     for chunk in chunks:
-        plain += chunk
-        if len(plain) > MOST_SEALED:
+        plaintext += chunk
+        if len(plaintext) > MAX_ENCRYPTED_BYTES:
             raise TooLarge
-    header = {"alg": ALGORITHM, "enc": ENCRYPTION, "p2c": ROUNDS, "cty": "json"}
+    header = {"alg": ALGORITHM, "enc": ENCRYPTION, "p2c": ITERATIONS, "cty": "json"}
     raw = passphrase.encode()
-    key = OctKey(
-        raw, raw
-    )  # not import_key, which measures random keys, and mistakes some texts for keys of other kinds
-    return jwe.encrypt_compact(header, bytes(plain), key, algorithms=[ALGORITHM, ENCRYPTION])
+    # Not OctKey.import_key: it warns about short keys, and about text that looks like a PEM or SSH key.
+    key = OctKey(raw, raw)
+    return jwe.encrypt_compact(header, bytes(plaintext), key, algorithms=[ALGORITHM, ENCRYPTION])
 
 
 def _write(value: Any) -> Iterator[str]:
@@ -74,22 +77,22 @@ def _between(brackets: str, items: Iterable[Iterable[str]]) -> Iterator[str]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, default=_plain, ensure_ascii=False)
+    return json.dumps(value, default=_serialize, ensure_ascii=False)
 
 
-def _plain(value: Any) -> str:
+def _serialize(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{type(value).__name__} is nothing that JSON knows")
+    raise TypeError(f"An export cannot contain a {type(value).__name__}: convert it to a JSON type.")
 
 
-def _chunks(pieces: Iterable[str]) -> Iterator[str]:
-    """The pieces, put together to chunks worth sending."""
+def _chunks(fragments: Iterable[str]) -> Iterator[str]:
+    """Join fragments to chunks of at least `CHUNK` characters; only the last one may be shorter."""
     chunk: list[str] = []
     size = 0
-    for piece in pieces:
-        chunk.append(piece)
-        size += len(piece)
+    for fragment in fragments:
+        chunk.append(fragment)
+        size += len(fragment)
         if size >= CHUNK:
             yield "".join(chunk)
             chunk, size = [], 0

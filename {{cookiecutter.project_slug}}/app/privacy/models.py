@@ -1,4 +1,4 @@
-"""Who was erased, and how old the encryption keys are."""
+"""The tombstones of erased users."""
 
 from __future__ import annotations
 
@@ -7,23 +7,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Model, now
-
-
-class EncryptionKey(Model):
-    """When a key, known by its id, was first used to encrypt."""
-
-    __tablename__ = "encryption_keys"
-
-    kid: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
-    first_used_at: Mapped[datetime] = mapped_column(default=now)
+from app.platform.database.base import Model, utc_now
 
 
 class Erasure(Model):
-    """A tombstone: somebody was here, and must not come back out of a backup.
+    """A tombstone: this user was erased, and a restored backup must not bring the user back.
 
-    Without a foreign key and without personal data. An id alone would not do: after a restore it is given out again, to
-    somebody else, who registered at another time.
+    It has no foreign key and no personal data. The time of registration is part of the identity because a restored
+    database assigns the same ids again, to other users.
     """
 
     __tablename__ = "erasures"
@@ -36,6 +27,6 @@ class Erasure(Model):
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
     user_id: Mapped[int]
     user_created_at: Mapped[datetime]
-    erased_at: Mapped[datetime] = mapped_column(default=now)
+    erased_at: Mapped[datetime] = mapped_column(default=utc_now)
     session_ids: Mapped[list[int]] = mapped_column(sa.JSON)
     stored_at: Mapped[datetime | None]

@@ -1,40 +1,40 @@
-"""What an export takes in and gives out."""
+"""Request and response schemas of privacy."""
 
 from __future__ import annotations
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from app.fields import PlainText
+from app.platform.api.fields import PlainText
 
-HEADER = "X-Export-Passphrase"
-# No blank at either end, where servers drop it, and nothing but ASCII, which every client sends in the same way.
-SHAPE = "[!-~][ -~]{10,126}[!-~]"
+EXPORT_HEADER = "X-Export-Passphrase"
+# ASCII only: clients encode other characters in different ways. No blank at either end: servers remove it.
+PATTERN = "[!-~][ -~]{10,126}[!-~]"
 
 
 class ExportHeaders(Schema):
-    """How to export."""
+    """Headers of a data export."""
 
     class Meta:
-        """A request has many more headers."""
+        """A request has other headers too."""
 
         unknown = EXCLUDE
 
     passphrase = PlainText(
-        data_key=HEADER,
-        validate=validate.Regexp(rf"{SHAPE}\Z", error="Must have from 12 to 128 characters of ASCII."),
+        data_key=EXPORT_HEADER,
+        validate=validate.Regexp(rf"{PATTERN}\Z", error="Must have from 12 to 128 characters of ASCII."),
         metadata={
             "description": "Encrypts the export: from 12 to 128 characters of ASCII.",
-            "pattern": f"^{SHAPE}$",
+            "pattern": f"^{PATTERN}$",
             "example": "twelve plums in a bowl",
         },
     )
 
 
 class Export(Schema):
-    """All that the service holds about the caller."""
+    """All data that the service holds about the caller."""
 
     exported_at = fields.AwareDateTime(required=True)
     format_version = fields.Integer(required=True)
     data = fields.Dict(
-        keys=fields.String(), required=True, metadata={"description": "By feature: whatever it holds about the caller."}
+        keys=fields.String(), required=True, metadata={"description": "The data of the caller, by feature."}
     )

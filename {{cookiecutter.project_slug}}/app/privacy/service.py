@@ -1,4 +1,4 @@
-"""Forgetting people."""
+"""Rules and queries of erasures."""
 
 from __future__ import annotations
 
@@ -10,35 +10,41 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
-from app.accounts.administration import LastAdmin, NoSuchUser
-from app.accounts.models import User
 from app.audit import service as audit
-from app.personal_data import Holding
+from app.platform.personal_data import PersonalDataSource
+from app.platform.web.client_address import RequestOrigin
 from app.privacy import tombstones
 from app.privacy.models import Erasure
 
 
-def erase(session: Session, user_id: int, holdings: Iterable[Holding], *, origin: audit.Origin) -> Erasure:
-    """Forget a user; what remains is the tombstone, which names the sessions to be ended, and the audit log.
+def erase(session: Session, user_id: int, sources: Iterable[PersonalDataSource], *, origin: RequestOrigin) -> Erasure:
+    """Erase a user, all but the audit log, and commit; returns the tombstone with the ids of the sessions to revoke.
 
-    Raises `NoSuchUser`, and `LastAdmin` if nobody else could administer the service.
+    Raises `NoSuchUser`, and `LastAdmin` if no other admin remains.
     """
-    user = _lock(session, user_id)
-    ended = list(accounts.end_sessions(session, user.id))
-    erasure = Erasure(user_id=user.id, user_created_at=user.created_at, session_ids=ended)
+    user, is_last_admin = accounts.lock_user(session, user_id)
+    if is_last_admin:
+        raise accounts.LastAdmin
+    session_ids = list(accounts.end_sessions(session, user.id))
+    erasure = Erasure(user_id=user.id, user_created_at=user.created_at, session_ids=session_ids)
     session.add(erasure)
-    _forget(session, user, holdings)
+    _erase(session, user_id, sources)
     audit.record(session, audit.ERASED, actor_id=user_id, target=("user", user_id), origin=origin)
     session.commit()
     return erasure
 
 
-def erase_again(session: Session, holdings: Iterable[Holding], *, origin: audit.Origin) -> tuple[int, Sequence[int]]:
-    """Forget everybody who has a tombstone and is back, out of a backup; returns how many, and sessions to be ended."""
-    back, ended = tombstones.who_is_back(session), list[int]()
-    for user_id in back:
-        ended += accounts.end_sessions(session, user_id)
-        _forget(session, session.get_one(User, user_id), holdings)
+def reapply_erasures(
+    session: Session, sources: Iterable[PersonalDataSource], *, origin: RequestOrigin
+) -> tuple[int, Sequence[int]]:
+    """Erase every user that has a tombstone and was restored from a backup.
+
+    Returns the number of these users, and the ids of the sessions to revoke.
+    """
+    user_ids, session_ids = tombstones.restored_users(session), list[int]()
+    for user_id in user_ids:
+        session_ids += accounts.end_sessions(session, user_id)
+        _erase(session, user_id, sources)
         audit.record(
             session,
             audit.ERASED,
@@ -48,28 +54,16 @@ def erase_again(session: Session, holdings: Iterable[Holding], *, origin: audit.
             reason="restored from a backup",
         )
         session.commit()
-    return len(back), ended
+    return len(user_ids), session_ids
 
 
 def sessions_erased_since(session: Session, time: datetime) -> Sequence[int]:
-    """The ids of sessions that lived when their user was erased, after a time."""
+    """Return the ids of the sessions that an erasure after this time ended."""
     return list(chain(*session.scalars(sa.select(Erasure.session_ids).where(Erasure.erased_at > time))))
 
 
-def _lock(session: Session, user_id: int) -> User:
-    """The user, locked with all admins, so that of two who leave at the same time one remains."""
-    concerned = sa.select(User).where(sa.or_(User.id == user_id, User.role == "admin")).order_by(User.id)
-    locked = session.scalars(concerned.with_for_update().execution_options(populate_existing=True)).all()
-    user = next((user for user in locked if user.id == user_id), None)
-    if user is None:
-        raise NoSuchUser
-    if user.role == "admin" and len(locked) == 1:
-        raise LastAdmin
-    return user
-
-
-def _forget(session: Session, user: User, holdings: Iterable[Holding]) -> None:
-    for holding in holdings:
-        if holding.forget:
-            holding.forget(session, user.id)
-    session.delete(user)
+def _erase(session: Session, user_id: int, sources: Iterable[PersonalDataSource]) -> None:
+    for source in sources:
+        if source.erase:
+            source.erase(session, user_id)
+    accounts.delete(session, user_id)

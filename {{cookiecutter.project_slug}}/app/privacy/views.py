@@ -10,73 +10,76 @@ from typing import Any
 from flask import Response, current_app, stream_with_context
 
 from app.accounts import service as accounts
-from app.accounts.administration import LastAdmin, NoSuchUser
-from app.api import Blueprint
-from app.audit.origin import origin
-from app.database import db
-from app.errors import Problem
-from app.limits import limit
-from app.observability.slo.objectives import CHANGE, LIST, objective
-from app.personal_data import holdings_of
+from app.platform.api.blueprints import Blueprint
+from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.rate_limits import rate_limit
+from app.platform.database.base import db
+from app.platform.personal_data import personal_data_of
+from app.platform.security import sessions
+from app.platform.security.access import account_deleted, current_caller, login_required
+from app.platform.storage import StorageUnavailable, storage_of
+from app.platform.telemetry.objectives import LIST, UPDATE, objective
+from app.platform.web.client_address import request_origin
+from app.platform.web.problems import Problem
 from app.privacy import export, service, tombstones
 from app.privacy.models import Erasure
-from app.privacy.schemas import HEADER, Export, ExportHeaders
-from app.security import sessions
-from app.security.access import caller, signed_in, unauthorized
-from app.storage import StorageUnavailable, storage_of
+from app.privacy.schemas import EXPORT_HEADER, Export, ExportHeaders
 
 logger = logging.getLogger(__name__)
 
-blueprint = Blueprint("privacy", __name__, description="What the service holds about the caller, and forgetting it.")
+blueprint = Blueprint("privacy", __name__, description="Export and erasure of the caller's data.")
 
-SEALED = {"type": "string", "description": "A JWE (RFC 7516, PBES2-HS512+A256KW and A256GCM).", "example": "eyJ0eX…"}
+ENCRYPTED = {"type": "string", "description": "A JWE (RFC 7516, PBES2-HS512+A256KW and A256GCM).", "example": "eyJ0eX…"}
 
 
 @blueprint.get("/users/me/data-export")
-@limit("RATELIMIT_READ")
+@rate_limit("RATELIMIT_READ")
+@concurrency_limit("CONCURRENCY_EXPORTS")
 @objective(LIST)
-@signed_in
+@login_required
 @blueprint.arguments(ExportHeaders(), location="headers")
 @blueprint.response(200, Export())
 @blueprint.alt_response(
-    200, schema=SEALED, content_type="application/jose", description="All of it; as application/jose encrypted."
+    200, schema=ENCRYPTED, content_type="application/jose", description="The export; encrypted as application/jose."
 )
 def data_export(headers: dict[str, Any]) -> Response:
-    """All that the service holds about the caller, as a file; encrypted, if a passphrase is given."""
-    session, user_id = db.session(), caller().user_id
+    """Export all data that the service holds about the caller, as a file; a passphrase encrypts it."""
+    session, user_id = db.session(), current_caller().user_id
     if accounts.get(session, user_id) is None:
-        raise unauthorized("This account is gone. Sign in with another.")
-    chunks = export.export(session, user_id, holdings_of(current_app))
+        raise account_deleted()
+    chunks = export.export(session, user_id, personal_data_of(current_app))
     passphrase = headers.get("passphrase")
     if passphrase is None:
-        return _attachment(_begun(chunks), "data-export.json", "application/json")
+        return _attachment(_prefetch_first(chunks), "data-export.json", "application/json")
     try:
-        return _attachment([export.seal(chunks, passphrase).encode()], "data-export.jwe", "application/jose")
+        return _attachment([export.encrypt(chunks, passphrase).encode()], "data-export.jwe", "application/jose")
     except export.TooLarge:
-        message = f"More than {export.MOST_SEALED} bytes are not encrypted in one piece: ask without a passphrase."
-        raise Problem(422, "The export is too large to be encrypted.", errors={HEADER: [message]}) from None
+        message = f"At most {export.MAX_ENCRYPTED_BYTES} bytes can be encrypted: send the request without a passphrase."
+        raise Problem(422, "The export is too large to encrypt.", errors={EXPORT_HEADER: [message]}) from None
 
 
 @blueprint.delete("/users/me")
-@limit("RATELIMIT_DELETE")
-@objective(CHANGE)
-@signed_in
+@rate_limit("RATELIMIT_DELETE")
+@objective(UPDATE)
+@login_required
 @blueprint.response(204)
 @blueprint.alt_response(409, description="The caller is the only admin.")
 def erase() -> None:
-    """Forget the caller: the account and all that belongs to it."""
+    """Erase the caller: the account and all its data."""
     try:
-        erasure = service.erase(db.session(), caller().user_id, holdings_of(current_app).values(), origin=origin())
-    except NoSuchUser:
-        raise unauthorized("This account is gone already.") from None
-    except LastAdmin:
-        raise Problem(409, "You are the only admin: make somebody else one first.") from None
-    sessions.end(erasure.session_ids)
-    _keep(erasure)
+        erasure = service.erase(
+            db.session(), current_caller().user_id, personal_data_of(current_app).values(), origin=request_origin()
+        )
+    except accounts.NoSuchUser:
+        raise account_deleted() from None
+    except accounts.LastAdmin:
+        raise Problem(409, "You are the only admin: make another user an admin first.") from None
+    sessions.revoke(erasure.session_ids)
+    _store_tombstone(erasure)
 
 
-def _begun(chunks: Iterator[bytes]) -> Iterable[bytes]:
-    """The chunks, of which the first is read before the answer begins: most failures can be answered as such then."""
+def _prefetch_first(chunks: Iterator[bytes]) -> Iterable[bytes]:
+    """Read the first chunk before the response starts: most failures then become an error response."""
     first = next(chunks)
     return stream_with_context(chain([first], chunks))
 
@@ -87,8 +90,8 @@ def _attachment(content: Iterable[bytes], name: str, mimetype: str) -> Response:
     return response
 
 
-def _keep(erasure: Erasure) -> None:
+def _store_tombstone(erasure: Erasure) -> None:
     try:
         tombstones.write(db.session(), storage_of(current_app), erasure)
     except StorageUnavailable:
-        logger.warning("the tombstone of user %s is kept in the storage later", erasure.user_id)
+        logger.warning("the tombstone of user %s was not written to the storage; a task retries", erasure.user_id)

@@ -11,13 +11,13 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# Spelled out, since a migration must stay what it was when the code moves on.
+# Not imported from the app: a migration must not change when the code changes.
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Time = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
 def upgrade() -> None:
-    """Make the three tables with their indexes."""
+    """Create the three tables and their indexes."""
     op.create_table(
         "users",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
@@ -67,7 +67,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop the three tables."""
     op.drop_table("audit_logs")
     op.drop_table("user_locations")
     op.drop_table("users")

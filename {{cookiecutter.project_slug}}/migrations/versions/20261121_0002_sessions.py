@@ -1,4 +1,4 @@
-"""Sessions: who is signed in."""
+"""User sessions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Time = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table and its indexes."""
     op.create_table(
         "user_sessions",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
@@ -36,5 +36,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it: everybody is signed out."""
+    """Drop the table; all users are signed out."""
     op.drop_table("user_sessions")

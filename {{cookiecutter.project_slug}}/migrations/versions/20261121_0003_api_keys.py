@@ -22,9 +22,9 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """Make the indexes and the table."""
-    # The indexes are on tables in use, and so are made beside the traffic, outside of a transaction; they come first,
-    # so that a migration that failed among them can be run again: what is left of an index is dropped.
+    """Create the indexes and the table."""
+    # The tables are in use: the indexes are created concurrently, outside a transaction. They come first, so that a
+    # failed migration can be rerun: an incomplete index is dropped and created again.
     with op.get_context().autocommit_block():
         for name, table, columns in INDEXES:
             if op.get_context().dialect.name == "postgresql":
@@ -50,7 +50,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them: no key opens anything any more."""
+    """Drop the indexes and the table; API keys stop working."""
     for name, table, _ in INDEXES:
         op.drop_index(name, table)
     op.drop_table("api_keys")

@@ -1,4 +1,4 @@
-"""Uploaded files, and the history of tests on them."""
+"""Uploaded files and their test history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Time = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "
 
 
 def upgrade() -> None:
-    """Make the two tables with their indexes."""
+    """Create the two tables and their indexes."""
     op.create_table(
         "data_files",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
@@ -61,6 +61,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them; the files' content stays in the storage."""
+    """Drop the two tables; the content of the files stays in the storage."""
     op.drop_table("test_history")
     op.drop_table("data_files")

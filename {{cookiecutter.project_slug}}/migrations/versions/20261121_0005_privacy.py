@@ -1,4 +1,4 @@
-"""Encrypted fields and their keys, erased people, and an audit log that only grows."""
+"""Encrypted fields and their keys, erasures, and an append-only audit log."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Time = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "
 
 REFUSAL = "audit_logs is append-only: what was done cannot be changed or deleted"
 
-# PostgreSQL is told once for each statement, also for one that meets no row. MariaDB and MySQL have no trigger for
-# TRUNCATE. SQLite deletes without a trigger whatever an INSERT OR REPLACE is in the way of, hence its third one.
+# PostgreSQL: the trigger fires once per statement, even if no row matches. MariaDB and MySQL have no trigger for
+# TRUNCATE. SQLite: INSERT OR REPLACE deletes the conflicting row without firing a delete trigger, hence the third one.
 GUARD_POSTGRESQL = (
     f"""
     CREATE FUNCTION audit_logs_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -53,7 +53,7 @@ UNGUARD_SQLITE = (*UNGUARD_MYSQL, "DROP TRIGGER audit_logs_no_insert")
 
 
 def upgrade() -> None:
-    """Make room for encrypted names, make the two tables, and close the audit log to changes."""
+    """Widen the name column for ciphertext, create the two tables, and make the audit log append-only."""
     _widen_display_name()
     op.create_table(
         "encryption_keys",
@@ -78,7 +78,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them; the names stay as they are, since what is encrypted does not fit into the column that was there."""
+    """Drop the triggers and tables; the name column stays wide, because ciphertext does not fit the old type."""
     _execute(UNGUARD_POSTGRESQL, UNGUARD_MYSQL, UNGUARD_SQLITE)
     op.drop_table("erasures")
     op.drop_table("encryption_keys")
@@ -86,7 +86,7 @@ def downgrade() -> None:
 
 def _widen_display_name() -> None:
     if op.get_context().dialect.name == "postgresql":
-        # From VARCHAR to TEXT, PostgreSQL neither rewrites the table nor reads it.
+        # VARCHAR to TEXT: PostgreSQL neither rewrites nor scans the table.
         op.execute("-- squawk-ignore changing-column-type\nALTER TABLE users ALTER COLUMN display_name TYPE TEXT")
         return
     with op.batch_alter_table("users") as users:

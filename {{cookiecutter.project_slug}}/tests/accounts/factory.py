@@ -1,4 +1,4 @@
-"""Users to test with."""
+"""Factories of users and sessions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User, UserSession
-from app.database import db, now
-from app.security import tokens
-from app.security.passwords import hash_password
+from app.platform.database.base import db, utc_now
+from app.platform.security import tokens
+from app.platform.security.passwords import hash_password
+from app.platform.web.caller import Caller
 
 PASSWORD = "correct horse battery"
 
 _numbers = count(1)
-_hash = hash_password(PASSWORD)  # once, since hashing is made to be slow
+_hash = hash_password(PASSWORD)  # computed once: hashing is slow by design
 
 
 def make_user(session: Session, **fields: object) -> User:
-    """A user with `PASSWORD` and an e-mail of their own."""
+    """Create a user with `PASSWORD` and a unique e-mail."""
     number = next(_numbers)
     user = User(**{"email": f"user{number}@example.org", "password_hash": _hash, "role": "user", **fields})
     session.add(user)
@@ -30,16 +31,16 @@ def make_user(session: Session, **fields: object) -> User:
 
 
 def make_session(session: Session, user: User) -> UserSession:
-    """A sign-in that lives for another day."""
-    signed_in = UserSession(user_id=user.id, refresh_id=uuid.uuid4().hex, expires_at=now() + timedelta(days=1))
-    session.add(signed_in)
+    """Create a session that expires in one day."""
+    user_session = UserSession(user_id=user.id, refresh_id=uuid.uuid4().hex, expires_at=utc_now() + timedelta(days=1))
+    session.add(user_session)
     session.commit()
-    return signed_in
+    return user_session
 
 
 def bearer(app: Flask, user: User) -> dict[str, str]:
-    """The header of somebody signed in."""
+    """Return the authorization header of a new session of the user."""
     with app.app_context(), Session(db.engine) as session:
-        signed_in = make_session(session, user)
-        token, _ = tokens.issue(tokens.Caller(user.id, user.role, signed_in.id))
+        user_session = make_session(session, user)
+        token, _ = tokens.issue_access_token(Caller(user.id, user.role, user_session.id))
     return {"Authorization": f"Bearer {token}"}

@@ -1,9 +1,8 @@
-"""Changing a password, and replacing a forgotten one by mail."""
+"""Changing a password, and resetting a forgotten one by e-mail."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -12,14 +11,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app import create_app, mail
+from app import create_app
 from app.accounts import service, tasks
 from app.accounts.models import User
-from app.audit.service import Origin
-from app.security import passwords, tokens
+from app.platform.security import passwords, tokens
+from app.platform.settings.declarations import settings_of
+from app.platform.tasks import mail
+from app.platform.tasks.celery import PUBLISH_FAILURES
+from app.platform.web.client_address import RequestOrigin
 from tests.accounts.factory import PASSWORD, bearer
 from tests.environments import basic_environment
-from tests.servers.smtp import Mailbox, start_smtp
+from tests.servers import free_port
+from tests.servers.smtp import Mailbox
 
 LOGIN, ME = "/api/v1/auth/login", "/api/v1/users/me"
 CHANGE, FORGOT, RESET = (f"/api/v1/auth/{name}" for name in ("change-password", "forgot-password", "reset-password"))
@@ -27,56 +30,47 @@ NEW = "another horse, another staple"
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    with start_smtp() as mailbox:
-        yield mailbox
+def mail_app(app: Flask, mailbox: Mailbox, environment: dict[str, str]) -> Flask:
+    """An app with a mail server."""
+    return create_app({**environment, **mailbox.environment})
 
 
-@pytest.fixture
-def mailing(app: Flask, mailbox: Mailbox, environment: dict[str, str]) -> Flask:
-    """The app, with a mail server."""
-    settings = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(mailbox.port), "MAIL_USE_TLS": "false"}
-    return create_app({**environment, **settings, "PUBLIC_BASE_URL": "https://service.example.org"})
-
-
-def signs_in(client: FlaskClient, user: User, password: str) -> bool:
+def login_succeeds(client: FlaskClient, user: User, password: str) -> bool:
     return client.post(LOGIN, json={"email": user.email, "password": password}).status_code == 200
 
 
 @pytest.mark.req("A2")
-def test_a_changed_password_is_good_the_old_one_is_not_and_other_sessions_end(
-    app: Flask, client: FlaskClient, user: User
-) -> None:
-    here, elsewhere = bearer(app, user), bearer(app, user)
+def test_password_change_ends_other_sessions_and_old_password(app: Flask, client: FlaskClient, user: User) -> None:
+    current, other = bearer(app, user), bearer(app, user)
 
-    answer = client.post(CHANGE, headers=here, json={"current_password": PASSWORD, "new_password": NEW})
+    response = client.post(CHANGE, headers=current, json={"current_password": PASSWORD, "new_password": NEW})
 
-    assert (answer.status_code, answer.data) == (204, b"")
-    assert [client.get(ME, headers=headers).status_code for headers in (here, elsewhere)] == [200, 401]
-    assert [signs_in(client, user, password) for password in (PASSWORD, NEW)] == [False, True]
+    assert (response.status_code, response.data) == (204, b"")
+    assert [client.get(ME, headers=headers).status_code for headers in (current, other)] == [200, 401]
+    assert [login_succeeds(client, user, password) for password in (PASSWORD, NEW)] == [False, True]
 
 
 @pytest.mark.req("A2")
-def test_who_does_not_know_the_password_cannot_change_it(app: Flask, client: FlaskClient, user: User) -> None:
-    answer = client.post(CHANGE, headers=bearer(app, user), json={"current_password": "wrong", "new_password": NEW})
+def test_password_change_rejects_wrong_current_password(app: Flask, client: FlaskClient, user: User) -> None:
+    response = client.post(CHANGE, headers=bearer(app, user), json={"current_password": "wrong", "new_password": NEW})
 
-    assert answer.status_code == 403
-    assert answer.get_json()["errors"] == {"current_password": ["Is wrong."]}
-    assert signs_in(client, user, PASSWORD)
+    assert response.status_code == 403
+    assert response.get_json()["errors"] == {"current_password": ["Is wrong."]}
+    assert login_succeeds(client, user, PASSWORD)
 
 
 def link_token(mailbox: Mailbox) -> str:
-    found = re.search(r"https://service\.example\.org/reset-password#token=(\S+)", mailbox.wait().get_content())
-    assert found
-    return found[1]
+    match = re.search(r"https://service\.example\.org/reset-password#token=(\S+)", mailbox.wait().get_content())
+    assert match
+    return match[1]
 
 
 @pytest.mark.req("A2")
-def test_a_forgotten_password_is_replaced_by_the_link_of_a_mail_once(
-    mailing: Flask, app: Flask, client: FlaskClient, mailbox: Mailbox, user: User
+def test_reset_link_sets_new_password_once(
+    mail_app: Flask, app: Flask, client: FlaskClient, mailbox: Mailbox, user: User
 ) -> None:
     headers = bearer(app, user)
-    with mailing.app_context():
+    with mail_app.app_context():
         tasks.send_reset_mail(user.email)
     token = link_token(mailbox)
 
@@ -85,88 +79,96 @@ def test_a_forgotten_password_is_replaced_by_the_link_of_a_mail_once(
 
     assert mailbox.messages[0]["To"] == user.email
     assert [first.status_code, second.status_code] == [204, 401]
-    assert [signs_in(client, user, password) for password in (PASSWORD, NEW)] == [False, True]
+    assert [login_succeeds(client, user, password) for password in (PASSWORD, NEW)] == [False, True]
     assert client.get(ME, headers=headers).status_code == 401
 
 
 @pytest.mark.req("A2")
-def test_a_reset_token_is_refused_when_it_is_old_of_another_kind_or_for_an_earlier_password(
-    app: Flask, client: FlaskClient, session: Session, user: User
-) -> None:
+def test_invalid_reset_tokens_are_rejected(app: Flask, client: FlaskClient, user: User) -> None:
     with app.app_context():
-        mark = service.fingerprint(user)
-        bad = {
-            "expired": tokens.sign(tokens.RESET, user.id, -10, mark=mark),
-            "refresh": tokens.sign(tokens.REFRESH, user.id, 60, mark=mark),
-            "no mark": tokens.sign(tokens.RESET, user.id, 60),
-            "earlier": tokens.sign(tokens.RESET, user.id, 60, mark="0" * 32),
-            "gone": tokens.sign(tokens.RESET, user.id + 1000, 60, mark=mark),
-            "rubbish": "rubbish",
+        fingerprint = service.password_fingerprint(user)
+        invalid = {
+            "expired": tokens.sign(tokens.RESET, user.id, -10, fingerprint=fingerprint),
+            "wrong type": tokens.sign(tokens.REFRESH, user.id, 60, fingerprint=fingerprint),
+            "no fingerprint": tokens.sign(tokens.RESET, user.id, 60),
+            "earlier password": tokens.sign(tokens.RESET, user.id, 60, fingerprint="0" * 32),
+            "unknown user": tokens.sign(tokens.RESET, user.id + 1000, 60, fingerprint=fingerprint),
+            "malformed": "malformed",
         }
 
     statuses = {
-        name: client.post(RESET, json={"token": token, "new_password": NEW}).status_code for name, token in bad.items()
+        name: client.post(RESET, json={"token": token, "new_password": NEW}).status_code
+        for name, token in invalid.items()
     }
 
-    assert statuses == dict.fromkeys(bad, 401)
-    assert signs_in(client, user, PASSWORD)
+    assert statuses == dict.fromkeys(invalid, 401)
+    assert login_succeeds(client, user, PASSWORD)
 
 
-def test_of_two_resets_with_one_token_the_database_lets_one_through(session: Session, user: User) -> None:
-    mark, origin = service.fingerprint(user), Origin(None, None)
-    with Session(session.get_bind()) as other:
+def test_concurrent_resets_with_one_token_succeed_once(app: Flask, session: Session, user: User) -> None:
+    fingerprint, origin = service.password_fingerprint(user), RequestOrigin(None, None)
+    with app.app_context(), Session(session.get_bind()) as other:
         stale = other.get(User, user.id)
         assert stale
-        service.reset_password(session, user_id=user.id, mark=mark, password=NEW, origin=origin)
+        service.reset_password(session, user_id=user.id, fingerprint=fingerprint, password=NEW, origin=origin)
 
-        with pytest.raises(service.ResetRefused):
-            service.reset_password(other, user_id=user.id, mark=mark, password="a third password", origin=origin)
+        with pytest.raises(service.PasswordResetRejected):
+            service.reset_password(
+                other, user_id=user.id, fingerprint=fingerprint, password="a third password", origin=origin
+            )
 
 
 @pytest.mark.req("A2")
-def test_asking_for_a_mail_is_answered_alike_with_and_without_an_account(
-    mailing: Flask, mailbox: Mailbox, user: User
-) -> None:
-    client = mailing.test_client()
+def test_forgot_password_response_is_equal_for_unknown_email(mail_app: Flask, mailbox: Mailbox, user: User) -> None:
+    client = mail_app.test_client()
 
     known = client.post(FORGOT, json={"email": user.email})
-    unknown = client.post(FORGOT, json={"email": "nobody@example.org"})
+    unknown = client.post(FORGOT, json={"email": "unknown@example.org"})
 
     assert known.status_code == unknown.status_code == 202
     assert known.get_json() == unknown.get_json()
 
 
-def test_no_mail_is_sent_to_an_address_without_an_account(mailing: Flask, mailbox: Mailbox) -> None:
-    with mailing.app_context():
-        tasks.send_reset_mail("nobody@example.org")
+@pytest.mark.req("A2", "O2")
+def test_email_that_cannot_be_queued_is_reported_and_counted() -> None:
+    app = create_app(basic_environment(DATABASE_URL="sqlite://", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"))
+    before = PUBLISH_FAILURES.labels("accounts.send_reset_mail")._value.get()
+
+    response = app.test_client().post(FORGOT, json={"email": "ada@example.com"})
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert PUBLISH_FAILURES.labels("accounts.send_reset_mail")._value.get() - before == 1
+
+
+def test_no_email_is_sent_to_unknown_address(mail_app: Flask, mailbox: Mailbox) -> None:
+    with mail_app.app_context():
+        tasks.send_reset_mail("unknown@example.org")
 
     assert mailbox.messages == []
 
 
-def test_a_mail_server_that_cannot_encrypt_gets_no_mail(app: Flask, mailbox: Mailbox, user: User) -> None:
-    settings = {"MAIL_SERVER": "127.0.0.1", "MAIL_PORT": str(mailbox.port)}
-    strict = create_app(basic_environment(**settings))
+def test_server_without_encryption_receives_no_email(app: Flask, mailbox: Mailbox, user: User) -> None:
+    strict_app = create_app(basic_environment(**{**mailbox.environment, "MAIL_USE_TLS": "true"}))
 
-    with strict.app_context(), pytest.raises(mail.TRY_AGAIN):
-        mail.send(strict.extensions["settings"], recipient=user.email, subject="s", text="t")
+    with strict_app.app_context(), pytest.raises(mail.RETRYABLE_ERRORS):
+        mail.send(settings_of(strict_app), recipient=user.email, subject="s", text="t")
     assert mailbox.messages == []
 
 
-def test_a_header_cannot_be_put_into_a_mail(app: Flask, mailing: Flask, mailbox: Mailbox) -> None:
+def test_recipient_cannot_inject_headers(app: Flask, mail_app: Flask, mailbox: Mailbox) -> None:
     with pytest.raises(ValueError, match="linefeed"):
-        mail.send(mailing.extensions["settings"], recipient="a@example.org\nBcc: b@example.org", subject="s", text="t")
+        mail.send(settings_of(mail_app), recipient="a@example.org\nBcc: b@example.org", subject="s", text="t")
     assert mailbox.messages == []
 
 
-def test_a_hash_of_weaker_parameters_is_renewed_when_somebody_signs_in(
-    client: FlaskClient, session: Session, user: User
-) -> None:
+def test_login_rehashes_password_with_weak_parameters(client: FlaskClient, session: Session, user: User) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     session.execute(sa.update(User).values(password_hash=weak))
     session.commit()
 
-    assert signs_in(client, user, PASSWORD)
+    assert login_succeeds(client, user, PASSWORD)
     session.expire_all()
     assert user.password_hash != weak
     assert not passwords.needs_rehash(user.password_hash)
-    assert signs_in(client, user, PASSWORD)
+    assert login_succeeds(client, user, PASSWORD)

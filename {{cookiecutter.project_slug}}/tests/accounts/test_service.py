@@ -9,26 +9,26 @@ from sqlalchemy.orm import Session
 
 from app.accounts import service
 from app.accounts.models import User
-from app.accounts.tasks import note_login
-from app.database import now
+from app.accounts.tasks import record_login
+from app.platform.database.base import utc_now
 
 
-def test_the_latest_login_is_kept_also_when_an_older_one_comes_late(session: Session, user: User) -> None:
-    later = now()
+def test_record_login_ignores_an_older_time(session: Session, user: User) -> None:
+    later = utc_now()
     earlier = later - timedelta(minutes=1)
 
-    service.note_login(session, user.id, later)
-    service.note_login(session, user.id, earlier)
+    service.record_login(session, user.id, later)
+    service.record_login(session, user.id, earlier)
 
     session.refresh(user)
     assert user.last_login_at == later
 
 
-def test_the_task_keeps_the_login(app: Flask, session: Session, user: User) -> None:
-    time = now()
+def test_record_login_task_stores_the_time(app: Flask, session: Session, user: User) -> None:
+    time = utc_now()
 
-    with app.app_context():  # not that of the app that another test made last
-        note_login(user.id, time.isoformat())
+    with app.app_context():  # otherwise the task uses the app that another test created last
+        record_login(user.id, time.isoformat())
 
     session.refresh(user)
     assert user.last_login_at == time

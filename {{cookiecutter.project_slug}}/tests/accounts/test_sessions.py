@@ -1,8 +1,9 @@
-"""Signing in, staying signed in, and signing out."""
+"""Login, token refresh and logout."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,191 +15,225 @@ from sqlalchemy.orm import Session
 
 from app.accounts import service, tasks
 from app.accounts.models import User, UserSession
-from app.audit.service import Origin
-from app.database import db, now
-from app.redis_client import redis_of
-from app.security import passwords, tokens
+from app.audit.models import AuditLog
+from app.platform.database.base import db, utc_now
+from app.platform.redis.client import redis_of
+from app.platform.security import passwords, tokens
+from app.platform.web.client_address import RequestOrigin
 from tests.accounts.factory import PASSWORD, bearer, make_session
 
 LOGIN, REFRESH, LOGOUT, ME = "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout", "/api/v1/users/me"
-HERE = Origin("192.0.2.1", "a-test")
+ORIGIN = RequestOrigin("192.0.2.1", "a-test")
 
 
-def sign_in(client: FlaskClient, user: User) -> dict[str, Any]:
-    answer = client.post(LOGIN, json={"email": user.email, "password": PASSWORD})
-    assert answer.status_code == 200, answer.text
-    given: dict[str, Any] = answer.get_json()
-    return given
+def login(client: FlaskClient, user: User) -> dict[str, Any]:
+    response = client.post(LOGIN, json={"email": user.email, "password": PASSWORD})
+    assert response.status_code == 200, response.text
+    pair: dict[str, Any] = response.get_json()
+    return pair
 
 
-def with_token(given: dict[str, Any]) -> dict[str, str]:
-    return {"Authorization": f"Bearer {given['access_token']}"}
+def auth_headers(pair: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {pair['access_token']}"}
 
 
-def renew(client: FlaskClient, given: dict[str, Any]) -> Any:
-    return client.post(REFRESH, json={"refresh_token": given["refresh_token"]})
+def refresh(client: FlaskClient, pair: dict[str, Any]) -> Any:
+    return client.post(REFRESH, json={"refresh_token": pair["refresh_token"]})
 
 
 @pytest.mark.req("A2")
-def test_signing_in_gives_tokens_and_refreshing_gives_the_next(client: FlaskClient, user: User) -> None:
-    first = sign_in(client, user)
-    second = renew(client, first).get_json()
-    third = renew(client, second).get_json()
+def test_login_and_refresh_return_new_tokens(client: FlaskClient, user: User) -> None:
+    first = login(client, user)
+    second = refresh(client, first).get_json()
+    third = refresh(client, second).get_json()
 
     assert first.keys() == {"access_token", "refresh_token", "token_type", "expires_in"} == second.keys()
-    assert len({given["refresh_token"] for given in (first, second, third)}) == 3
-    assert client.get(ME, headers=with_token(third)).get_json()["email"] == user.email
-    assert client.get(ME, headers=with_token(first)).status_code == 200  # an access token lives on beside the next
+    assert len({pair["refresh_token"] for pair in (first, second, third)}) == 3
+    assert client.get(ME, headers=auth_headers(third)).get_json()["email"] == user.email
+    # A refresh does not invalidate earlier access tokens.
+    assert client.get(ME, headers=auth_headers(first)).status_code == 200
 
 
 @pytest.mark.req("A2")
-def test_a_refresh_token_that_comes_back_ends_the_session_for_whoever_holds_its_tokens(
-    client: FlaskClient, user: User
+def test_reused_refresh_token_ends_the_session(client: FlaskClient, user: User) -> None:
+    stolen = login(client, user)
+    other_session = login(client, user)
+    newest = refresh(client, stolen).get_json()
+
+    reuse = refresh(client, stolen)
+
+    assert reuse.status_code == 401
+    assert "used before" in reuse.get_json()["message"]
+    assert refresh(client, newest).status_code == 401
+    assert client.get(ME, headers=auth_headers(newest)).status_code == 401
+    assert client.get(ME, headers=auth_headers(other_session)).status_code == 200
+
+
+@pytest.mark.req("A2")
+@pytest.mark.fault("F52")
+def test_parameters_of_a_statement_do_not_grow_with_the_sessions(session: Session, user: User) -> None:
+    ids = {make_session(session, user).id for _ in range(20)}
+    counts: list[int] = []
+
+    def count(*call: Any) -> None:
+        counts.append(len(call[3]))
+
+    sa.event.listen(session.get_bind(), "before_cursor_execute", count)
+    ended = service.end_sessions(session, user.id)
+    sa.event.remove(session.get_bind(), "before_cursor_execute", count)
+
+    assert set(ended) == ids
+    assert 0 < max(counts) < 10
+
+
+@pytest.mark.req("A2", "P4")
+def test_reused_refresh_token_is_in_the_audit_log(
+    client: FlaskClient, user: User, audit_entries: Callable[[], Sequence[AuditLog]]
 ) -> None:
-    stolen = sign_in(client, user)
-    elsewhere = sign_in(client, user)
-    newest = renew(client, stolen).get_json()
+    stolen = login(client, user)
+    refresh(client, stolen)
 
-    again = renew(client, stolen)
+    refresh(client, stolen)
 
-    assert again.status_code == 401
-    assert "used before" in again.get_json()["message"]
-    assert renew(client, newest).status_code == 401
-    assert client.get(ME, headers=with_token(newest)).status_code == 401
-    assert client.get(ME, headers=with_token(elsewhere)).status_code == 200
+    entry = audit_entries()[-1]
+    assert (entry.action, entry.target_type, entry.actor_id) == ("session.token_reused", "session", None)
+    assert entry.address == "127.0.0.1"
 
 
 @pytest.mark.req("A2")
-def test_signing_out_ends_the_session_at_once_and_only_that_one(client: FlaskClient, user: User) -> None:
-    here, elsewhere = sign_in(client, user), sign_in(client, user)
+def test_logout_ends_only_this_session(client: FlaskClient, user: User) -> None:
+    current, other_session = login(client, user), login(client, user)
 
-    answer = client.post(LOGOUT, headers=with_token(here))
+    response = client.post(LOGOUT, headers=auth_headers(current))
 
-    assert (answer.status_code, answer.data) == (204, b"")
-    assert client.get(ME, headers=with_token(here)).get_json()["message"] == "This session has ended. Sign in again."
-    assert renew(client, here).status_code == 401
-    assert client.get(ME, headers=with_token(elsewhere)).status_code == 200
+    assert (response.status_code, response.data) == (204, b"")
+    ended = client.get(ME, headers=auth_headers(current)).get_json()
+    assert ended["message"] == "This session has ended. Sign in again."
+    assert refresh(client, current).status_code == 401
+    assert client.get(ME, headers=auth_headers(other_session)).status_code == 200
 
 
 @pytest.mark.req("A2")
-def test_signing_out_everywhere_ends_all_sessions_of_the_user(
-    client: FlaskClient, user: User, other_user: User
-) -> None:
-    here, elsewhere, stranger = sign_in(client, user), sign_in(client, user), sign_in(client, other_user)
+def test_logout_everywhere_ends_all_sessions_of_the_user(client: FlaskClient, user: User, other_user: User) -> None:
+    current, other_session, foreign_session = login(client, user), login(client, user), login(client, other_user)
 
-    client.post(LOGOUT, headers=with_token(here), json={"everywhere": True})
+    client.post(LOGOUT, headers=auth_headers(current), json={"everywhere": True})
 
-    statuses = [client.get(ME, headers=with_token(given)).status_code for given in (here, elsewhere, stranger)]
+    statuses = [
+        client.get(ME, headers=auth_headers(pair)).status_code for pair in (current, other_session, foreign_session)
+    ]
     assert statuses == [401, 401, 200]
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None, "true"])
 @pytest.mark.req("A6")
-def test_everywhere_is_true_or_false(app: Flask, client: FlaskClient, user: User, value: object) -> None:
-    answer = client.post(LOGOUT, headers=bearer(app, user), json={"everywhere": value})
+def test_logout_rejects_everywhere_that_is_no_boolean(
+    app: Flask, client: FlaskClient, user: User, value: object
+) -> None:
+    response = client.post(LOGOUT, headers=bearer(app, user), json={"everywhere": value})
 
-    assert answer.status_code == 422
-    assert list(answer.get_json()["errors"]) == ["everywhere"]
+    assert response.status_code == 422
+    assert list(response.get_json()["errors"]) == ["everywhere"]
 
 
 @pytest.mark.req("A2")
-def test_only_a_refresh_token_renews_a_session(app: Flask, client: FlaskClient, user: User) -> None:
-    given = sign_in(client, user)
+def test_refresh_rejects_every_other_token(app: Flask, client: FlaskClient, user: User) -> None:
+    pair = login(client, user)
     with app.app_context():
         reset = tokens.sign(tokens.RESET, user.id, 60, sid=1)
         expired = tokens.sign(tokens.REFRESH, user.id, -60, sid=1)
         unknown = tokens.sign(tokens.REFRESH, user.id, 60, sid=2**40)
 
-    for token in (given["access_token"], reset, expired, unknown, "rubbish", f"{given['refresh_token']}x"):
-        answer = client.post(REFRESH, json={"refresh_token": token})
+    for token in (pair["access_token"], reset, expired, unknown, "malformed", f"{pair['refresh_token']}x"):
+        response = client.post(REFRESH, json={"refresh_token": token})
 
-        assert answer.status_code == 401, token
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert renew(client, given).status_code == 200  # none of that has touched the session
+        assert response.status_code == 401, token
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert refresh(client, pair).status_code == 200  # the session is unchanged
 
 
 @pytest.mark.req("A2")
-def test_a_refresh_or_reset_token_opens_no_route(app: Flask, client: FlaskClient, user: User) -> None:
-    given = sign_in(client, user)
+def test_refresh_and_reset_tokens_are_no_access_tokens(app: Flask, client: FlaskClient, user: User) -> None:
+    pair = login(client, user)
     with app.app_context():
         reset = tokens.sign(tokens.RESET, user.id, 60, sid=1)
 
-    for token in (given["refresh_token"], reset):
+    for token in (pair["refresh_token"], reset):
         assert client.get(ME, headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
-def test_a_session_that_has_run_out_cannot_be_renewed(session: Session, user: User) -> None:
-    old = make_session(session, user)
-    session.execute(sa.update(UserSession).values(expires_at=now() - timedelta(seconds=1)))
+def test_expired_session_cannot_be_refreshed(session: Session, user: User) -> None:
+    expired = make_session(session, user)
+    session.execute(sa.update(UserSession).values(expires_at=utc_now() - timedelta(seconds=1)))
     session.commit()
 
     with pytest.raises(service.SessionEnded):
-        service.renew_session(
-            session, session_id=old.id, refresh_id=old.refresh_id, lifetime=timedelta(days=1), origin=HERE
+        service.rotate_refresh_token(
+            session, session_id=expired.id, refresh_id=expired.refresh_id, lifetime=timedelta(days=1), origin=ORIGIN
         )
 
 
 @pytest.mark.req("A2")
-def test_an_ended_session_is_refused_also_when_redis_forgot_it(app: Flask, client: FlaskClient, user: User) -> None:
-    given = sign_in(client, user)
-    client.post(LOGOUT, headers=with_token(given))
+def test_ended_session_stays_rejected_after_redis_data_loss(app: Flask, client: FlaskClient, user: User) -> None:
+    pair = login(client, user)
+    client.post(LOGOUT, headers=auth_headers(pair))
     if redis := redis_of(app):
         redis.flushdb()
         with app.app_context():
-            tasks.repeat_endings()
+            tasks.repeat_revocations()
 
-    assert client.get(ME, headers=with_token(given)).status_code == 401
+    assert client.get(ME, headers=auth_headers(pair)).status_code == 401
 
 
-def test_two_changes_at_a_time_let_no_session_of_the_old_password_begin(
+def test_login_fails_if_password_changes_concurrently(
     app: Flask, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the check of the password and the begin of the session, the password changes."""
+    """The password changes after its verification and before the session is created."""
     verify = passwords.verify_password
 
-    def verify_and_be_overtaken(password: str, encoded: str | None) -> bool:
-        good = verify(password, encoded)
+    def verify_then_change(password: str, encoded: str | None) -> bool:
+        valid = verify(password, encoded)
         with Session(db.engine) as other:
             other.execute(sa.update(User).values(password_hash="changed"))
             other.commit()
-        return good
+        return valid
 
     if session.get_bind().dialect.name == "sqlite":
-        pytest.skip("SQLite shows a transaction nothing that was written after it began; PostgreSQL shows the case")
-    monkeypatch.setattr(service, "verify_password", verify_and_be_overtaken)
+        pytest.skip("an SQLite transaction does not see writes after its begin; PostgreSQL covers the case")
+    monkeypatch.setattr(service, "verify_password", verify_then_change)
     with app.app_context():
-        signed = service.sign_in(
-            db.session(), email=user.email, password=PASSWORD, lifetime=timedelta(days=1), origin=HERE
+        result = service.login(
+            db.session(), email=user.email, password=PASSWORD, lifetime=timedelta(days=1), origin=ORIGIN
         )
 
-    assert signed is None
+    assert result is None
     assert session.scalar(sa.select(sa.func.count(UserSession.id))) == 0
 
 
-def test_sessions_that_are_long_over_are_forgotten(app: Flask, session: Session, user: User) -> None:
-    kept, ended, expired = (make_session(session, user) for _ in range(3))
-    long_ago = now() - service.KEEP_SESSIONS - timedelta(hours=1)
-    ended.ended_at, expired.expires_at = long_ago, long_ago
+def test_delete_old_sessions_removes_ended_and_expired_ones(app: Flask, session: Session, user: User) -> None:
+    active, ended, expired = (make_session(session, user) for _ in range(3))
+    past_retention = utc_now() - service.SESSION_RETENTION - timedelta(hours=1)
+    ended.ended_at, expired.expires_at = past_retention, past_retention
     session.commit()
 
     with app.app_context():
-        tasks.drop_old_sessions()
+        tasks.delete_old_sessions()
 
-    assert session.scalars(sa.select(UserSession.id)).all() == [kept.id]
+    assert session.scalars(sa.select(UserSession.id)).all() == [active.id]
 
 
 @pytest.mark.req("A2")
-def test_an_unknown_email_costs_as_much_work_as_a_wrong_password(
+def test_login_takes_equally_long_for_unknown_email(
     client: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted in hashes checked and CPU time, in turns, so that a drifting machine does not matter."""
-    spent = {user.email: 0.0, "nobody@example.org": 0.0}
+    """CPU time, measured in turns, so that a change of the machine's speed affects both."""
+    cpu_seconds = {user.email: 0.0, "unknown@example.org": 0.0}
     for _ in range(2):
-        for email in spent:
-            begun = time.thread_time()
-            answer = client.post(LOGIN, json={"email": email, "password": "wrong password"})
-            spent[email] += time.thread_time() - begun
-            assert answer.get_json()["message"] == "E-mail or password is wrong."
+        for email in cpu_seconds:
+            start = time.thread_time()
+            response = client.post(LOGIN, json={"email": email, "password": "wrong password"})
+            cpu_seconds[email] += time.thread_time() - start
+            assert response.get_json()["message"] == "The e-mail or the password is wrong."
 
-    known, unknown = spent.values()
+    known, unknown = cpu_seconds.values()
     assert 0.5 < unknown / known < 2

@@ -1,105 +1,111 @@
-"""What keys open, and what they do not."""
+"""Access with API keys: scopes, expiry, revocation and the time of the last use."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from io import StringIO
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User
-from app.database import db, now
-from app.observability.logging import Formatter
-from app.security.access import SCOPES
+from app.api_keys import service
+from app.platform.components import platform_of
+from app.platform.database.base import db, utc_now
 from tests.accounts.factory import bearer, make_user
 from tests.api_keys.factory import make_key, with_key
+from tests.log_capture import captured_log
 from tests.routes import routes
+from tests.statements import recorded_statements
 
-ME, LOCATIONS = "/api/v1/users/me", "/api/v1/locations"
+ME = "/api/v1/users/me"
+OTHER_SCOPE = "other:read"  # of no route
 
-
-@pytest.mark.req("A2")
-def test_every_scope_opens_a_route_and_every_route_names_a_scope_that_there_is(app: Flask) -> None:
-    used = {route.scope for route in routes(app) if route.scope}
-
-    assert used == set(SCOPES), "name the scope in app.security.access.SCOPES, or drop it there"
+Updates = Callable[[], list[str]]
 
 
 @pytest.mark.req("A2")
-def test_a_key_opens_the_routes_of_its_scope_and_no_other(app: Flask, client: FlaskClient, session: Session) -> None:
+def test_declared_scopes_are_those_of_the_routes(app: Flask) -> None:
+    required = {route.scope for route in routes(app) if route.scope}
+
+    assert required == set(platform_of(app).scopes), "list each scope of a route in `scopes` of the feature's Feature"
+
+
+@pytest.mark.req("A2")
+def test_key_may_call_only_routes_of_its_scope(app: Flask, client: FlaskClient, session: Session) -> None:
     for route in routes(app):
         if not route.scope:
             continue
-        user = make_user(session)  # of its own, since rates are counted by user
-        others = [scope for scope in SCOPES if scope != route.scope]
+        user = make_user(session)  # a new user per route: rate limits count by user
+        others = [scope for scope in platform_of(app).scopes if scope != route.scope]
 
-        opened = client.open(route.path(), method=route.method, headers=with_key(session, user, route.scope))
-        closed = client.open(route.path(), method=route.method, headers=with_key(session, user, *others))
+        allowed = client.open(route.path(), method=route.method, headers=with_key(session, user, route.scope))
+        rejected = client.open(route.path(), method=route.method, headers=with_key(session, user, *others))
 
-        assert opened.status_code not in (401, 403), route
-        assert closed.status_code == 403, route
-        assert closed.get_json()["message"] == f"This API key lacks the scope {route.scope}."
+        assert allowed.status_code not in (401, 403), route
+        assert rejected.status_code == 403, route
+        assert rejected.get_json()["message"] == f"This API key lacks the scope {route.scope}."
 
 
 @pytest.mark.req("A2")
-def test_a_route_without_a_scope_takes_no_key_at_all(app: Flask, client: FlaskClient, session: Session) -> None:
+def test_route_without_scope_rejects_every_key(app: Flask, client: FlaskClient, session: Session) -> None:
     for route in routes(app):
         if route.scope or route.is_public:
             continue
         admin = make_user(session, role="admin")
 
-        answer = client.open(route.path(), method=route.method, headers=with_key(session, admin, *SCOPES))
+        headers = with_key(session, admin, *platform_of(app).scopes)
+        response = client.open(route.path(), method=route.method, headers=headers)
 
-        assert answer.status_code == 403, route
-        assert answer.get_json()["message"] == "API keys cannot do this: sign in."
+        assert response.status_code == 403, route
+        assert response.get_json()["message"] == "API keys cannot do this: sign in."
 
 
 @pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
 @pytest.mark.req("A2")
-def test_a_key_speaks_for_whoever_made_it(
+def test_key_authenticates_its_owner(
     client: FlaskClient, session: Session, user: User, other_user: User, header: str
 ) -> None:
-    _, text = make_key(session, user, "locations:write", "locations:read")
+    _, text = make_key(session, user, "profile:read")
     headers = {header: text if header == "X-API-Key" else f"Bearer {text}"}
 
-    saved = client.post(LOCATIONS, json={"latitude": 1, "longitude": 2}, headers=headers)
-    listed = client.get(LOCATIONS, headers=with_key(session, other_user, "locations:read"))
+    profile = client.get(ME, headers=headers)
+    other_profile = client.get(ME, headers=with_key(session, other_user, "profile:read"))
 
-    assert (saved.status_code, saved.get_json()["user_id"]) == (201, user.id)
-    assert listed.get_json()["items"] == []
+    assert (profile.status_code, profile.get_json()["id"]) == (200, user.id)
+    assert other_profile.get_json()["id"] == other_user.id
 
 
 @pytest.mark.req("A2")
-def test_of_a_key_and_a_token_the_key_counts(
+def test_key_takes_precedence_over_token(
     app: Flask, client: FlaskClient, session: Session, user: User, other_user: User
 ) -> None:
     token = bearer(app, other_user)
 
-    good = client.get(ME, headers={**token, **with_key(session, user, "profile:read")})
-    narrow = client.get(ME, headers={**token, **with_key(session, user, "files:read")})
-    bad = client.get(ME, headers={**token, "X-API-Key": "fsk_nonsense"})
+    valid = client.get(ME, headers={**token, **with_key(session, user, "profile:read")})
+    wrong_scope = client.get(ME, headers={**token, **with_key(session, user, OTHER_SCOPE)})
+    invalid = client.get(ME, headers={**token, "X-API-Key": "fsk_nonsense"})
 
-    assert good.get_json()["id"] == user.id
-    assert (narrow.status_code, bad.status_code) == (403, 401)
+    assert valid.get_json()["id"] == user.id
+    assert (wrong_scope.status_code, invalid.status_code) == (403, 401)
 
 
-def wrong(text: str) -> dict[str, str]:
-    """Keys that resemble a good one."""
+def similar_keys(text: str) -> dict[str, str]:
+    """Return invalid keys that resemble a valid one."""
     prefix, secret = text[:12], text[13:]
+    _, other = service.new_key_text()
     return {
+        "another key": other,
         "another secret": f"{prefix}_{secrets.token_urlsafe(32)}",
         "another prefix": f"fsk_{secrets.token_hex(4)}_{secret}",
         "no secret": f"{prefix}_",
         "only the prefix": prefix,
-        "something behind": f"{text}x",
-        "something missing": text[:-1],
+        "one character more": f"{text}x",
+        "one character less": text[:-1],
         "in capitals": f"fsk_{text[4:].upper()}",
         "not ASCII": f"{prefix}_{secret[:-1]}é",
         "the hash": f"{prefix}_{'0' * 64}",
@@ -107,34 +113,34 @@ def wrong(text: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", wrong("fsk_12345678_x"))
+@pytest.mark.parametrize("name", similar_keys("fsk_12345678_x"))
 @pytest.mark.req("A2")
-def test_what_only_resembles_a_key_opens_nothing(client: FlaskClient, session: Session, user: User, name: str) -> None:
+def test_similar_key_is_rejected(client: FlaskClient, session: Session, user: User, name: str) -> None:
     _, text = make_key(session, user, "profile:read")
 
-    answer = client.get(ME, headers={"X-API-Key": wrong(text)[name]})
+    response = client.get(ME, headers={"X-API-Key": similar_keys(text)[name]})
 
     assert client.get(ME, headers={"X-API-Key": text}).status_code == 200
-    assert answer.status_code == 401
-    assert answer.get_json()["message"] == "The API key is not valid."
+    assert response.status_code == 401
+    assert response.get_json()["message"] == "The API key is not valid."
 
 
 @pytest.mark.parametrize("end", ["expires_at", "revoked_at"])
 @pytest.mark.req("A2")
-def test_a_key_that_is_over_opens_nothing_and_the_answer_does_not_tell_why(
+def test_expired_and_revoked_keys_get_the_same_response(
     client: FlaskClient, session: Session, user: User, end: str
 ) -> None:
-    _, text = make_key(session, user, "profile:read", **{end: now() - timedelta(seconds=1)})
+    _, text = make_key(session, user, "profile:read", **{end: utc_now() - timedelta(seconds=1)})
 
-    answer = client.get(ME, headers={"X-API-Key": text})
+    response = client.get(ME, headers={"X-API-Key": text})
 
-    assert answer.status_code == 401
-    assert answer.get_json()["message"] == "The API key is not valid."
+    assert response.status_code == 401
+    assert response.get_json()["message"] == "The API key is not valid."
 
 
 @pytest.mark.req("A2")
-def test_a_revoked_key_is_refused_at_once(app: Flask, client: FlaskClient, session: Session, user: User) -> None:
-    key, text = make_key(session, user, "profile:read", expires_at=now() + timedelta(minutes=1))
+def test_revoked_key_is_rejected_at_once(app: Flask, client: FlaskClient, session: Session, user: User) -> None:
+    key, text = make_key(session, user, "profile:read", expires_at=utc_now() + timedelta(minutes=1))
 
     before = client.get(ME, headers={"X-API-Key": text})
     client.delete(f"/api/v1/api-keys/{key.id}", headers=bearer(app, user))
@@ -144,15 +150,15 @@ def test_a_revoked_key_is_refused_at_once(app: Flask, client: FlaskClient, sessi
 
 
 @pytest.mark.req("A2")
-def test_an_admins_key_is_no_admin(client: FlaskClient, session: Session) -> None:
+def test_key_of_an_admin_has_no_admin_rights(app: Flask, client: FlaskClient, session: Session) -> None:
     admin = make_user(session, role="admin")
 
-    answer = client.get("/api/v1/admin/users", headers=with_key(session, admin, *SCOPES))
+    response = client.get("/api/v1/admin/users", headers=with_key(session, admin, *platform_of(app).scopes))
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
-def test_a_key_goes_with_the_user(client: FlaskClient, session: Session, user: User) -> None:
+def test_deleting_the_user_deletes_the_key(client: FlaskClient, session: Session, user: User) -> None:
     headers = with_key(session, user, "profile:read")
     session.delete(user)
     session.commit()
@@ -161,74 +167,62 @@ def test_a_key_goes_with_the_user(client: FlaskClient, session: Session, user: U
 
 
 @pytest.fixture
-def updates(app: Flask) -> Iterator[list[str]]:
-    """The statements that write to keys while a test runs."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("UPDATE api_keys"):
-            seen.append(statement)
-
+def updates(app: Flask) -> Iterator[Updates]:
+    """Return the UPDATE statements on API keys since the start of the test."""
     with app.app_context():
         engine = db.engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    sa.event.remove(engine, "before_cursor_execute", note)
+    with recorded_statements(engine) as statements:
+        yield lambda: [statement for statement, _ in statements if statement.startswith("UPDATE api_keys")]
 
 
 @pytest.mark.req("A2")
-def test_the_last_use_is_kept_to_the_minute_without_a_write_per_request(
-    client: FlaskClient, session: Session, user: User, updates: list[str]
+def test_last_use_is_written_once_per_minute(
+    client: FlaskClient, session: Session, user: User, updates: Updates
 ) -> None:
     key, text = make_key(session, user, "profile:read")
-    begun = now()
+    start = utc_now()
 
     for _ in range(5):
         client.get(ME, headers={"X-API-Key": text})
     session.refresh(key)
 
     assert key.last_used_at is not None
-    assert begun <= key.last_used_at <= now()
-    assert len(updates) == 1
+    assert start <= key.last_used_at <= utc_now()
+    assert len(updates()) == 1
 
 
 @pytest.mark.req("A2")
-def test_a_use_after_a_minute_is_kept_again(
-    client: FlaskClient, session: Session, user: User, updates: list[str]
+def test_use_after_a_minute_is_written_again(
+    client: FlaskClient, session: Session, user: User, updates: Updates
 ) -> None:
-    begun = now()
-    key, text = make_key(session, user, "profile:read", last_used_at=begun - timedelta(seconds=61))
+    start = utc_now()
+    key, text = make_key(session, user, "profile:read", last_used_at=start - timedelta(seconds=61))
 
     client.get(ME, headers={"X-API-Key": text})
     session.refresh(key)
 
     assert key.last_used_at is not None
-    assert key.last_used_at >= begun
-    assert len(updates) == 1
+    assert key.last_used_at >= start
+    assert len(updates()) == 1
 
 
-def test_a_bad_key_leaves_no_use(client: FlaskClient, session: Session, user: User, updates: list[str]) -> None:
+def test_invalid_key_writes_no_use(client: FlaskClient, session: Session, user: User, updates: Updates) -> None:
     _, text = make_key(session, user, "profile:read")
 
-    client.get(ME, headers={"X-API-Key": f"{text[:13]}{secrets.token_urlsafe(32)}"})
+    for other in (f"{text[:13]}{secrets.token_urlsafe(32)}", service.new_key_text()[1]):
+        client.get(ME, headers={"X-API-Key": other})
 
-    assert updates == []
+    assert updates() == []
 
 
 @pytest.mark.req("S12")
-def test_a_key_is_never_written_to_the_log(client: FlaskClient, session: Session, user: User) -> None:
+def test_key_never_appears_in_the_log(client: FlaskClient, session: Session, user: User) -> None:
     _, text = make_key(session, user, "profile:read")
-    stream = StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(Formatter("service-under-test", ()))
-    logging.getLogger().addHandler(handler)
 
-    try:
+    with captured_log() as log:
         client.get(f"/api/v1/{text}", headers={"X-API-Key": text})
-        logging.getLogger("planting").warning("a caller sent %r", [text], extra={"detail": f"<{text}>"})
-        logging.getLogger("planting").error("as bearer", exc_info=ValueError(f"Bearer {text}, then {text}"))
-    finally:
-        logging.getLogger().removeHandler(handler)
+        logging.getLogger("test").warning("a caller sent %r", [text], extra={"detail": f"<{text}>"})
+        logging.getLogger("test").error("as bearer", exc_info=ValueError(f"Bearer {text}, then {text}"))
 
-    assert stream.getvalue().count("\n") == 3
-    assert text[13:] not in stream.getvalue()
+    assert log.getvalue().count("\n") == 3
+    assert text[13:] not in log.getvalue()

@@ -1,10 +1,10 @@
-"""Making keys, listing them, revoking them."""
+"""Creating, listing and revoking API keys."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,40 +13,36 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from app import create_app
 from app.accounts.models import User
 from app.api_keys.models import ApiKey
 from app.audit.models import AuditLog
-from app.database import now
-from tests.accounts.factory import bearer
+from app.platform.database.base import utc_now
 from tests.api_keys.factory import make_key
+from tests.pages import all_items
 
 KEYS = "/api/v1/api-keys"
-WANTED = {"name": "The weather station", "scopes": ["locations:write", "locations:read"]}
-
-
-@pytest.fixture
-def headers(app: Flask, user: User) -> dict[str, str]:
-    return bearer(app, user)
+NEW_KEY = {"name": "The weather station", "scopes": ["profile:read"]}
 
 
 @pytest.mark.req("A2")
-def test_a_new_key_is_shown_this_once_and_only_its_hash_is_kept(
+def test_new_key_is_shown_once_and_stored_as_hash(
     client: FlaskClient, session: Session, headers: dict[str, str]
 ) -> None:
-    answer = client.post(KEYS, json=WANTED, headers=headers)
+    response = client.post(KEYS, json=NEW_KEY, headers=headers)
     listed = client.get(KEYS, headers=headers)
 
-    body = answer.get_json()
+    body = response.get_json()
     text = body.pop("key")
     row = session.get(ApiKey, body["id"])
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert re.fullmatch(r"fsk_[a-z0-9]{8}_[A-Za-z0-9_-]{43}", text)
     assert body == {
-        **WANTED,
+        **NEW_KEY,
         "id": body["id"],
         "prefix": text[:12],
         "created_at": body["created_at"],
-        "expires_at": None,
+        "expires_at": body["expires_at"],
         "last_used_at": None,
     }
     assert listed.get_json() == {"items": [body], "next": None}
@@ -56,133 +52,144 @@ def test_a_new_key_is_shown_this_once_and_only_its_hash_is_kept(
 
 
 @pytest.mark.req("A2")
-def test_two_keys_have_nothing_in_common(client: FlaskClient, headers: dict[str, str]) -> None:
-    texts = [client.post(KEYS, json=WANTED, headers=headers).get_json()["key"] for _ in range(2)]
+def test_keys_are_random(client: FlaskClient, headers: dict[str, str]) -> None:
+    texts = [client.post(KEYS, json=NEW_KEY, headers=headers).get_json()["key"] for _ in range(2)]
 
     assert texts[0][:12] != texts[1][:12]
     assert texts[0][13:] != texts[1][13:]
 
 
 @pytest.mark.req("A2")
-def test_a_key_ends_after_the_days_that_were_asked_for(client: FlaskClient, headers: dict[str, str]) -> None:
-    body = client.post(KEYS, json={**WANTED, "expires_in_days": 30}, headers=headers).get_json()
+def test_key_expires_after_the_requested_days(client: FlaskClient, headers: dict[str, str]) -> None:
+    body = client.post(KEYS, json={**NEW_KEY, "expires_in_days": 30}, headers=headers).get_json()
 
-    life = datetime.fromisoformat(body["expires_at"]) - now()
-    assert timedelta(days=29, hours=23, minutes=59) < life <= timedelta(days=30)
+    lifetime = datetime.fromisoformat(body["expires_at"]) - utc_now()
+    assert timedelta(days=29, hours=23, minutes=59) < lifetime <= timedelta(days=30)
 
 
-BAD: list[tuple[dict[str, Any], str]] = [
+@pytest.mark.fault("F3")
+@pytest.mark.req("A2")
+def test_key_expires_by_default(app: Flask, environment: Mapping[str, str], headers: dict[str, str]) -> None:
+    other_app = create_app({**environment, "API_KEY_DAYS": "7"})
+
+    lifetimes = [
+        datetime.fromisoformat(service.test_client().post(KEYS, json=NEW_KEY, headers=headers).get_json()["expires_at"])
+        - utc_now()
+        for service in (app, other_app)
+    ]
+
+    assert [round(lifetime / timedelta(days=1)) for lifetime in lifetimes] == [90, 7]
+
+
+INVALID: list[tuple[dict[str, Any], str]] = [
     ({"name": ""}, "name"),
     ({"name": "x" * 101}, "name"),
     ({"name": "two\nlines"}, "name"),
     ({"name": None}, "name"),
     ({"scopes": []}, "scopes"),
     ({"scopes": None}, "scopes"),
-    ({"scopes": "locations:read"}, "scopes"),
-    ({"scopes": ["locations:read", "locations:read"]}, "scopes"),
+    ({"scopes": "profile:read"}, "scopes"),
+    ({"scopes": ["profile:read", "profile:read"]}, "scopes"),
     ({"scopes": ["admin"]}, "scopes.0"),
-    ({"scopes": [["locations:read"]]}, "scopes.0"),
+    ({"scopes": [["profile:read"]]}, "scopes.0"),
     ({"expires_in_days": 0}, "expires_in_days"),
     ({"expires_in_days": 366}, "expires_in_days"),
     ({"expires_in_days": "30"}, "expires_in_days"),
     ({"expires_in_days": 1.5}, "expires_in_days"),
     ({"expires_in_days": True}, "expires_in_days"),
+    ({"expires_in_days": None}, "expires_in_days"),
     ({"expires_at": "2030-01-01T00:00:00Z"}, "expires_at"),
     ({"user_id": 1}, "user_id"),
 ]
 
 
-@pytest.mark.parametrize(("change", "field"), BAD, ids=str)
+@pytest.mark.parametrize(("change", "field"), INVALID, ids=str)
 @pytest.mark.req("A6")
-def test_a_bad_wish_is_refused_by_field(
+def test_invalid_request_names_the_field(
     client: FlaskClient, session: Session, headers: dict[str, str], change: dict[str, Any], field: str
 ) -> None:
-    answer = client.post(KEYS, json={**WANTED, **change}, headers=headers)
+    response = client.post(KEYS, json={**NEW_KEY, **change}, headers=headers)
 
-    assert answer.status_code == 422
-    assert list(answer.get_json()["errors"]) == [field]
+    assert response.status_code == 422
+    assert list(response.get_json()["errors"]) == [field]
     assert session.query(ApiKey).count() == 0
 
 
 @pytest.mark.req("A2")
-def test_a_user_has_only_so_many_keys_and_a_revoked_one_makes_room(
+def test_key_limit_counts_only_valid_keys_of_the_user(
     client: FlaskClient, session: Session, user: User, other_user: User, headers: dict[str, str]
 ) -> None:
-    kept = [make_key(session, user, "files:read")[0] for _ in range(20)]
-    make_key(session, user, "files:read", expires_at=now())
-    make_key(session, other_user, "files:read")
+    valid = [make_key(session, user, "profile:read")[0] for _ in range(20)]
+    make_key(session, user, "profile:read", expires_at=utc_now())
+    make_key(session, other_user, "profile:read")
 
-    refused = client.post(KEYS, json=WANTED, headers=headers)
-    client.delete(f"{KEYS}/{kept[7].id}", headers=headers)
-    made = client.post(KEYS, json=WANTED, headers=headers)
+    rejected = client.post(KEYS, json=NEW_KEY, headers=headers)
+    client.delete(f"{KEYS}/{valid[7].id}", headers=headers)
+    created = client.post(KEYS, json=NEW_KEY, headers=headers)
 
-    assert (refused.status_code, made.status_code) == (409, 201)
-    assert refused.get_json()["message"] == "You have 20 keys already. Revoke one first."
+    assert (rejected.status_code, created.status_code) == (409, 201)
+    assert rejected.get_json()["message"] == "You have 20 keys already. Revoke one first."
 
 
 @pytest.mark.req("A2", "A6")
-def test_keys_are_listed_newest_first_in_pages_and_only_ones_own(
+def test_list_shows_own_keys_newest_first_in_pages(
     client: FlaskClient, session: Session, user: User, other_user: User, headers: dict[str, str]
 ) -> None:
-    time = now()
-    ages = (1, 3, 2, 2, 5)  # two of the same time, across a page's edge
-    made = [make_key(session, user, "files:read", created_at=time - timedelta(hours=age))[0] for age in ages]
-    make_key(session, other_user, "files:read")
-    make_key(session, user, "files:read", revoked_at=time)
-    expected = [key.id for key in sorted(made, key=lambda key: (key.created_at, key.id), reverse=True)]
+    time = utc_now()
+    ages = (1, 3, 2, 2, 5)  # the two of equal age are on different pages
+    own_keys = [make_key(session, user, "profile:read", created_at=time - timedelta(hours=age))[0] for age in ages]
+    make_key(session, other_user, "profile:read")
+    make_key(session, user, "profile:read", revoked_at=time)
+    expected = [key.id for key in sorted(own_keys, key=lambda key: (key.created_at, key.id), reverse=True)]
 
-    seen, cursor = [], None
-    while True:
-        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-        body = client.get(KEYS, query_string=query, headers=headers).get_json()
-        seen += [item["id"] for item in body["items"]]
-        if (cursor := body["next"]) is None:
-            break
+    items = all_items(client, KEYS, headers, limit=2)
 
-    assert seen == expected
+    assert [item["id"] for item in items] == expected
 
 
 @pytest.mark.req("A2")
-def test_a_key_can_be_revoked_once(client: FlaskClient, session: Session, user: User, headers: dict[str, str]) -> None:
-    key, _ = make_key(session, user, "files:read")
+def test_second_revocation_is_not_found(
+    client: FlaskClient, session: Session, user: User, headers: dict[str, str]
+) -> None:
+    key, _ = make_key(session, user, "profile:read")
 
-    answers = [client.delete(f"{KEYS}/{key.id}", headers=headers) for _ in range(2)]
+    responses = [client.delete(f"{KEYS}/{key.id}", headers=headers) for _ in range(2)]
 
     session.refresh(key)
-    assert [answer.status_code for answer in answers] == [204, 404]
+    assert [response.status_code for response in responses] == [204, 404]
     assert key.revoked_at is not None
     assert client.get(KEYS, headers=headers).get_json()["items"] == []
 
 
 @pytest.mark.req("A2")
-def test_somebody_elses_key_is_not_there(
+def test_key_of_another_user_is_not_found(
     client: FlaskClient, session: Session, other_user: User, headers: dict[str, str]
 ) -> None:
-    key, _ = make_key(session, other_user, "files:read")
+    key, _ = make_key(session, other_user, "profile:read")
 
-    theirs = client.delete(f"{KEYS}/{key.id}", headers=headers)
-    nobodys = client.delete(f"{KEYS}/{key.id + 1000}", headers=headers)
+    foreign = client.delete(f"{KEYS}/{key.id}", headers=headers)
+    unknown = client.delete(f"{KEYS}/{key.id + 1000}", headers=headers)
 
     session.refresh(key)
     assert key.revoked_at is None
-    assert theirs.status_code == nobodys.status_code == 404
-    assert theirs.get_json()["message"] == nobodys.get_json()["message"]
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.get_json()["message"] == unknown.get_json()["message"]
 
 
 @pytest.mark.req("P4")
-def test_making_and_revoking_is_in_the_audit_log(
-    client: FlaskClient, user: User, headers: dict[str, str], audited: Callable[[], Sequence[AuditLog]]
+def test_audit_log_records_creation_and_revocation(
+    client: FlaskClient, user: User, headers: dict[str, str], audit_entries: Callable[[], Sequence[AuditLog]]
 ) -> None:
-    made = client.post(KEYS, json=WANTED, headers={**headers, "X-Request-ID": "making"}).get_json()
-    client.delete(f"{KEYS}/{made['id']}", headers={**headers, "X-Request-ID": "revoking"})
+    created = client.post(KEYS, json=NEW_KEY, headers={**headers, "X-Request-ID": "creating"}).get_json()
+    client.delete(f"{KEYS}/{created['id']}", headers={**headers, "X-Request-ID": "revoking"})
 
-    entries = audited()
+    entries = audit_entries()
     assert [(entry.action, entry.request_id) for entry in entries] == [
-        ("api_key.created", "making"),
+        ("api_key.created", "creating"),
         ("api_key.revoked", "revoking"),
     ]
     assert {(entry.actor_id, entry.target_type, entry.target_id, entry.address) for entry in entries} == {
-        (user.id, "api_key", str(made["id"]), "127.0.0.1")
+        (user.id, "api_key", str(created["id"]), "127.0.0.1")
     }
-    assert entries[0].details == {"prefix": made["prefix"], "scopes": WANTED["scopes"]}
-    assert not any(made["key"][13:] in str(vars(entry)) for entry in entries)
+    assert entries[0].details == {"prefix": created["prefix"], "scopes": NEW_KEY["scopes"]}
+    assert not any(created["key"][13:] in str(vars(entry)) for entry in entries)

@@ -1,4 +1,4 @@
-"""Somebody who gets in everywhere, and means harm."""
+"""Fixtures of an attacker: an admin who may call every route."""
 
 from __future__ import annotations
 
@@ -17,62 +17,65 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.accounts.models import User
-from app.database import db
-from app.openapi import describe
-from app.openapi.examples import example
+from app.platform.api.openapi import describe
+from app.platform.api.openapi.examples import example
+from app.platform.database.base import db
 from tests.accounts.factory import bearer, make_user
 from tests.routes import Route, routes
 
 
 @dataclass(frozen=True)
 class Attacker:
-    """Calls routes, each time as a new admin, so that no call is in the way of the next."""
+    """Calls every route as a new admin, so one call does not affect the next."""
 
     app: Flask
     session: Session
     specification: dict[str, Any]
 
-    def routes(self, place: str = "") -> list[Route]:
-        """The routes of version 1 and those of no version, of which the other versions are copies.
+    def routes(self, location: str = "") -> list[Route]:
+        """Return the routes of version 1 and those without a version; other versions are copies.
 
-        `place` picks those that take input there: json, query, form, files.
+        `location` selects those with input there: json, query, files. A test over no route would not fail, so there
+        must be one, except with files: a service may delete the feature that accepts them.
         """
-        return [
+        found = [
             route
             for route in routes(self.app)
-            if not route.rule.rule.startswith("/api/v2/") and (not place or place in route.schemas)
+            if not route.rule.rule.startswith("/api/v2/") and (not location or location in route.schemas)
         ]
+        assert found or location == "files", f"no route has input in {location}"
+        return found
 
-    def proof(self, route: Route) -> dict[str, str]:
-        """What opens a route."""
-        return {} if route.is_public else bearer(self.app, self.somebody())
+    def credentials(self, route: Route) -> dict[str, str]:
+        """Return headers that give access to a route."""
+        return {} if route.is_public else bearer(self.app, self.new_admin())
 
-    def somebody(self) -> User:
-        """A new admin."""
+    def new_admin(self) -> User:
+        """Create an admin."""
         return make_user(self.session, role="admin")
 
     def open(
-        self, route: Route, part: object = 1, *, proof: Mapping[str, str] | None = None, **options: Any
+        self, route: Route, value: object = 1, *, credentials: Mapping[str, str] | None = None, **options: Any
     ) -> TestResponse:
-        """Call a route; `part` stands in the free parts of its address."""
-        headers = {**(self.proof(route) if proof is None else proof), **options.pop("headers", {})}
+        """Call a route with `value` for the variables of its path."""
+        headers = {**(self.credentials(route) if credentials is None else credentials), **options.pop("headers", {})}
         client = self.app.test_client()
-        return client.open(route.path(part), method=route.method, headers=headers, buffered=True, **options)
+        return client.open(route.path(value), method=route.method, headers=headers, buffered=True, **options)
 
     def upload(self, route: Route, name: str = "a.csv", content: bytes = b"a\n1\n", **options: Any) -> TestResponse:
-        """Send a file to a route, with the other fields of the form that are given."""
+        """Send a file to a route, with further form fields."""
         form = {"file": (BytesIO(content), name), **options.pop("fields", {})}
         return self.open(route, data=form, content_type="multipart/form-data", **options)
 
-    def sample(self, route: Route) -> Any:
-        """A body that the route takes: the example of its specification."""
+    def example_body(self, route: Route) -> Any:
+        """Return a valid body: the example in the specification."""
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.rule.rule)
         operation = self.specification["paths"][path][route.method.lower()]
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         return example(schema, self.specification["components"]["schemas"])
 
     def rows(self) -> dict[str, list[Any]]:
-        """Everything in the database."""
+        """Return every row of every table."""
         with self.app.app_context(), db.engine.connect() as connection:
             return {
                 table.name: sorted(map(tuple, connection.execute(sa.select(table))), key=str)
@@ -81,28 +84,26 @@ class Attacker:
 
 
 @pytest.fixture(scope="session")
-def attacked(app: Flask, environment: Mapping[str, str]) -> Flask:
-    """The app without rate limits, which would end an attack before it has been tried everywhere."""
-    made = create_app({**environment, "RATELIMIT_ENABLED": "false"})
-    app.extensions["celery"].set_current()  # or else all tasks of later tests would go to this one's
-    return made
+def app_without_limits(app: Flask, environment: Mapping[str, str]) -> Flask:
+    """The app without rate limits, so the tests can send many requests."""
+    return create_app({**environment, "RATELIMIT_ENABLED": "false"})
 
 
 @pytest.fixture
-def attacker(app: Flask, attacked: Flask, session: Session) -> Attacker:
-    make_user(session, role="admin")  # so that none of those made later is the last one
-    return Attacker(attacked, session, describe(attacked, "v1"))
+def attacker(app: Flask, app_without_limits: Flask, session: Session) -> Attacker:
+    make_user(session, role="admin")  # so no later admin is the last one
+    return Attacker(app_without_limits, session, describe(app_without_limits, "v1"))
 
 
-def planted(body: Any, value: object) -> Iterator[Any]:
-    """Copies of a JSON body, each with the value in another place of it."""
+def bodies_with(body: Any, value: object) -> Iterator[Any]:
+    """Yield copies of a JSON body, each with the value in another place."""
     for path in _leaves(body):
         copy = {"body": deepcopy(body)}
-        *way, last = ("body", *path)
-        place: Any = copy
-        for step in way:
-            place = place[step]
-        place[last] = value
+        *parents, last = ("body", *path)
+        parent: Any = copy
+        for key in parents:
+            parent = parent[key]
+        parent[last] = value
         yield copy["body"]
 
 

@@ -1,9 +1,8 @@
-"""Whatever callers send, a line of the log stays one JSON object, and says what the service says."""
+"""Request data cannot forge log lines: every line is one JSON object of the service."""
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
 from io import StringIO
 from urllib.parse import quote
@@ -11,8 +10,8 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 
-from app.observability.logging import Formatter
-from tests.attacks.conftest import Attacker, planted
+from tests.attacks.conftest import Attacker, bodies_with
+from tests.log_capture import captured_log
 
 FORGED = '{"level": "CRITICAL", "logger": "forged", "message": "forged"}'
 TEXTS = [
@@ -26,14 +25,10 @@ HEADERS = ["X-Request-ID", "User-Agent", "Referer", "Authorization", "X-API-Key"
 
 
 @pytest.fixture
-def log(attacked: Flask) -> Iterator[StringIO]:
-    """What the service's own handler would write while a test runs."""
-    stream = StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(Formatter("service-under-test", ()))
-    logging.getLogger().addHandler(handler)
-    yield stream
-    logging.getLogger().removeHandler(handler)
+def log(app_without_limits: Flask) -> Iterator[StringIO]:
+    """The log output of the service during a test."""
+    with captured_log() as log:
+        yield log
 
 
 def assert_genuine(log: StringIO, requests: int) -> None:
@@ -45,23 +40,23 @@ def assert_genuine(log: StringIO, requests: int) -> None:
 
 
 @pytest.mark.req("S12")
-def test_in_paths_and_queries(attacker: Attacker, log: StringIO) -> None:
+def test_paths_and_queries_cannot_forge_log_lines(attacker: Attacker, log: StringIO) -> None:
     requests = 0
     for route in attacker.routes():
-        proof = attacker.proof(route)
+        credentials = attacker.credentials(route)
         for text in TEXTS:
-            attacker.open(route, quote(text, safe=""), query_string={"x": text, text: "x"}, proof=proof)
+            attacker.open(route, quote(text, safe=""), query_string={"x": text, text: "x"}, credentials=credentials)
             requests += 1
 
     assert_genuine(log, requests)
 
 
 @pytest.mark.req("S12")
-def test_in_bodies(attacker: Attacker, log: StringIO) -> None:
+def test_bodies_cannot_forge_log_lines(attacker: Attacker, log: StringIO) -> None:
     requests = 0
     for route in attacker.routes("json"):
         for text in TEXTS:
-            for body in planted(attacker.sample(route), text):
+            for body in bodies_with(attacker.example_body(route), text):
                 attacker.open(route, json=body)
                 requests += 1
 
@@ -70,7 +65,7 @@ def test_in_bodies(attacker: Attacker, log: StringIO) -> None:
 
 
 @pytest.mark.req("S12")
-def test_in_headers(attacker: Attacker, log: StringIO) -> None:
+def test_headers_cannot_forge_log_lines(attacker: Attacker, log: StringIO) -> None:
     requests = 0
     for route in attacker.routes():
         for text in TEXTS:

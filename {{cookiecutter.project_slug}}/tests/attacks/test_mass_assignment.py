@@ -1,4 +1,4 @@
-"""Members that no caller may set are refused wherever there is a body, and nothing of the body is kept."""
+"""Every body with a member that callers may not set is rejected as a whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.attacks.conftest import Attacker
 
-WISHES: dict[str, Any] = {
+FORBIDDEN: dict[str, Any] = {
     "role": "admin",
     "is_admin": True,
     "id": 1,
@@ -22,7 +22,7 @@ WISHES: dict[str, Any] = {
 
 
 def extended(body: Any, name: str, value: object) -> Iterator[Any]:
-    """Copies of a body, each with the member in another of its objects."""
+    """Yield copies of a body, each with the member in another of its objects."""
     if isinstance(body, dict):
         yield {**deepcopy(body), name: value}
         for key, inner in body.items():
@@ -34,43 +34,43 @@ def extended(body: Any, name: str, value: object) -> Iterator[Any]:
 
 
 @pytest.mark.req("A2", "A6")
-def test_no_body_sets_what_is_not_the_callers_to_set(attacker: Attacker) -> None:
-    tried, let_in = 0, []
+def test_bodies_with_forbidden_members_are_rejected(attacker: Attacker) -> None:
+    tried, accepted = 0, []
     for route in attacker.routes("json"):
-        sample, proof = attacker.sample(route), attacker.proof(route)
+        example_body, credentials = attacker.example_body(route), attacker.credentials(route)
         before = attacker.rows()
-        for name in WISHES.keys() - route.schemas["json"].fields.keys():
-            for body in extended(sample, name, WISHES[name]):
-                answer = attacker.open(route, json=body, proof=proof)
-                named = [field.rpartition(".")[2] for field in answer.get_json().get("errors", {})]
+        for name in FORBIDDEN.keys() - route.schemas["json"].fields.keys():
+            for body in extended(example_body, name, FORBIDDEN[name]):
+                response = attacker.open(route, json=body, credentials=credentials)
+                named = [field.rpartition(".")[2] for field in response.get_json().get("errors", {})]
                 tried += 1
-                if answer.status_code != 422 or name not in named:
-                    let_in.append((str(route), body, answer.status_code))
+                if response.status_code != 422 or name not in named:
+                    accepted.append((str(route), body, response.status_code))
         assert attacker.rows() == before, route
 
-    assert not let_in
+    assert accepted == []
     assert tried > 50
 
 
 @pytest.mark.req("A2", "A6")
-def test_no_form_sets_what_is_not_the_callers_to_set(attacker: Attacker) -> None:
+def test_forms_with_forbidden_fields_are_rejected(attacker: Attacker) -> None:
     for route in attacker.routes("files"):
-        proof = attacker.proof(route)
+        credentials = attacker.credentials(route)
         before = attacker.rows()
-        for name, value in WISHES.items():
-            answer = attacker.upload(route, fields={name: str(value)}, proof=proof)
+        for name, value in FORBIDDEN.items():
+            response = attacker.upload(route, fields={name: str(value)}, credentials=credentials)
 
-            assert answer.status_code == 422, (route, name)
-            assert name in answer.get_json()["errors"], (route, name)
+            assert response.status_code == 422, (route, name)
+            assert name in response.get_json()["errors"], (route, name)
         assert attacker.rows() == before, route
 
 
 @pytest.mark.req("A2", "A6")
-def test_no_query_sets_what_is_not_the_callers_to_set(attacker: Attacker) -> None:
+def test_queries_with_forbidden_names_are_rejected(attacker: Attacker) -> None:
     for route in attacker.routes():
-        proof = attacker.proof(route)
+        credentials = attacker.credentials(route)
         declared = route.schemas["query"].fields.keys() if "query" in route.schemas else set()
-        for name in WISHES.keys() - declared:
-            answer = attacker.open(route, query_string={name: str(WISHES[name])}, proof=proof)
+        for name in FORBIDDEN.keys() - declared:
+            response = attacker.open(route, query_string={name: str(FORBIDDEN[name])}, credentials=credentials)
 
-            assert answer.status_code == 422, (route, name)
+            assert response.status_code == 422, (route, name)

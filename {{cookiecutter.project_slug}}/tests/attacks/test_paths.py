@@ -1,4 +1,4 @@
-"""Paths lead where routes are, and nowhere else."""
+"""Only the paths of routes return content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from tests.attacks.conftest import Attacker
 
-PARTS = [
+VALUES = [
     "..%2f..%2f..%2fetc%2fpasswd",
     "../../../etc/passwd",
     "%2e%2e/%2e%2e/settings.py",
@@ -35,29 +35,29 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: part[:30])
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: value[:30])
 @pytest.mark.req("A6", "D7")
-def test_a_part_that_is_no_id_leads_nowhere(attacker: Attacker, part: str) -> None:
+def test_invalid_id_in_a_path_is_not_found(attacker: Attacker, value: str) -> None:
     for route in attacker.routes():
         if "<" not in route.rule.rule:
             continue
-        answer = attacker.open(route, part, proof={})
+        response = attacker.open(route, value, credentials={})
 
-        assert answer.status_code == 404, route
-        assert "root:" not in answer.text
+        assert response.status_code == 404, route
+        assert "root:" not in response.text
 
 
-@pytest.mark.parametrize("part", [part for part in PARTS if part not in ("*", "me")], ids=lambda part: part[:30])
+@pytest.mark.parametrize("value", [value for value in VALUES if value not in ("*", "me")], ids=lambda value: value[:30])
 @pytest.mark.req("A6", "S10")
-def test_a_name_that_is_no_asset_of_the_documentation_leads_nowhere(client: FlaskClient, part: str) -> None:
-    answer = client.get(f"/docs/{part}", buffered=True)
+def test_unknown_documentation_asset_is_not_found(client: FlaskClient, value: str) -> None:
+    response = client.get(f"/docs/{value}", buffered=True)
 
-    assert answer.status_code == 404
-    assert answer.content_type == "application/problem+json"
+    assert response.status_code == 404
+    assert response.content_type == "application/problem+json"
 
 
 @pytest.mark.req("S10")
-def test_no_address_outside_of_the_routes_shows_a_file(client: FlaskClient) -> None:
+def test_paths_outside_the_routes_return_no_file(client: FlaskClient) -> None:
     for path in (
         "/app/settings.py",
         "/.env",
@@ -66,6 +66,6 @@ def test_no_address_outside_of_the_routes_shows_a_file(client: FlaskClient) -> N
         "/docs/../.env",
         "/%2e%65nv",
     ):
-        answer = client.get(path, buffered=True)
+        response = client.get(path, buffered=True)
 
-        assert answer.status_code == 404, path
+        assert response.status_code == 404, path

@@ -1,4 +1,4 @@
-"""Addresses that callers make up count for nothing."""
+"""Forged client addresses have no effect."""
 
 from __future__ import annotations
 
@@ -19,60 +19,62 @@ LOGIN = "/api/v1/auth/login"
 NAMES = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP", "Via")
 
 
-def spoofs(number: int) -> dict[str, str]:
-    """One made-up address in every header that any proxy uses."""
+def forged_headers(number: int) -> dict[str, str]:
+    """Return one forged address in every header that proxies use."""
     address = f"192.0.2.{number}"
     return {name: f"for={address}" if name == "Forwarded" else address for name in NAMES}
 
 
 @pytest.fixture
-def behind_a_proxy(app: Flask, environment: Mapping[str, str]) -> Flask:
-    made = create_app({**environment, "TRUSTED_PROXIES": "1"})
-    app.extensions["celery"].set_current()
-    return made
+def proxied_app(app: Flask, environment: Mapping[str, str]) -> Flask:
+    return create_app({**environment, "TRUSTED_PROXIES": "1"})
 
 
-def limited(app: Flask) -> list[Route]:
-    """The routes that count their callers, all of whom are anonymous here; one for each limit."""
-    return list({route.view.rate_limit: route for route in routes(app) if route.view.rate_limit}.values())
+def rate_limited_routes(app: Flask) -> list[Route]:
+    """Return one route for each rate limit; all callers are anonymous here."""
+    return list({route.policy.rate_limit: route for route in routes(app) if route.policy.rate_limit}.values())
 
 
-def remaining(answer: TestResponse) -> int:
-    return int(answer.headers["RateLimit-Remaining"])
+def remaining(response: TestResponse) -> int:
+    return int(response.headers["RateLimit-Remaining"])
 
 
-def anonymously(client: FlaskClient, route: Route, headers: dict[str, str]) -> TestResponse:
+def call_anonymously(client: FlaskClient, route: Route, headers: dict[str, str]) -> TestResponse:
     return client.open(route.path(), method=route.method, headers=headers, json={} if route.method != "GET" else None)
 
 
 @pytest.mark.req("A8", "S10")
-def test_no_limit_begins_anew_for_a_made_up_address(app: Flask, client: FlaskClient) -> None:
-    assert len(limited(app)) > 10
-    for route in limited(app):
-        left = [remaining(anonymously(client, route, spoofs(number))) for number in range(3)]
+def test_forged_address_does_not_reset_a_rate_limit(app: Flask, client: FlaskClient) -> None:
+    assert len(rate_limited_routes(app)) > 5
+    for route in rate_limited_routes(app):
+        left = [remaining(call_anonymously(client, route, forged_headers(number))) for number in range(3)]
 
         assert left == [left[0], left[0] - 1, left[0] - 2], route
 
 
 @pytest.mark.req("A8", "S10")
-def test_behind_a_proxy_only_the_entry_that_it_added_counts(behind_a_proxy: Flask) -> None:
-    client = behind_a_proxy.test_client()
-    for route in limited(behind_a_proxy):
-        made_up = [{**spoofs(number), "X-Forwarded-For": f"192.0.2.{number}, 203.0.113.7"} for number in range(3)]
-        left = [remaining(anonymously(client, route, headers)) for headers in made_up]
-        elsewhere = remaining(anonymously(client, route, {"X-Forwarded-For": "203.0.113.7, 203.0.113.8"}))
+def test_only_the_entry_of_the_trusted_proxy_counts(proxied_app: Flask) -> None:
+    client = proxied_app.test_client()
+    for route in rate_limited_routes(proxied_app):
+        forged = [
+            {**forged_headers(number), "X-Forwarded-For": f"192.0.2.{number}, 203.0.113.7"} for number in range(3)
+        ]
+        left = [remaining(call_anonymously(client, route, headers)) for headers in forged]
+        other_address = remaining(call_anonymously(client, route, {"X-Forwarded-For": "203.0.113.7, 203.0.113.8"}))
 
         assert left == [left[0], left[0] - 1, left[0] - 2], route
-        assert elsewhere == left[0], route
+        assert other_address == left[0], route
 
 
 @pytest.mark.req("P4")
-def test_the_audit_log_has_the_address_that_can_be_believed(
-    app: Flask, behind_a_proxy: Flask, user: User, audited: Callable[[], Sequence[AuditLog]]
+def test_audit_log_records_the_trusted_address(
+    app: Flask, proxied_app: Flask, user: User, audit_entries: Callable[[], Sequence[AuditLog]]
 ) -> None:
-    given = {"email": user.email, "password": PASSWORD}
+    credentials = {"email": user.email, "password": PASSWORD}
 
-    for made in (app, behind_a_proxy):
-        made.test_client().post(LOGIN, json=given, headers={**spoofs(1), "X-Forwarded-For": "192.0.2.1, 203.0.113.7"})
+    for service in (app, proxied_app):
+        service.test_client().post(
+            LOGIN, json=credentials, headers={**forged_headers(1), "X-Forwarded-For": "192.0.2.1, 203.0.113.7"}
+        )
 
-    assert [entry.address for entry in audited()] == ["127.0.0.1", "203.0.113.7"]
+    assert [entry.address for entry in audit_entries()] == ["127.0.0.1", "203.0.113.7"]

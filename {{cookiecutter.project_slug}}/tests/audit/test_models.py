@@ -1,4 +1,4 @@
-"""The audit log only grows: the database itself sees to that."""
+"""The database rejects changes and deletions of audit log entries."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from sqlalchemy.orm import Session
 from app.accounts.models import User
 from app.audit import service
 from app.audit.models import AuditLog
+from app.platform.web.client_address import RequestOrigin
 from tests.accounts.factory import bearer
 
 Entries = Callable[[], Sequence[AuditLog]]
-REFUSAL = "audit_logs is append-only: what was done cannot be changed or deleted"
+MESSAGE = "audit_logs is append-only: what was done cannot be changed or deleted"
 
 
 @pytest.fixture
-def entry(session: Session, user: User, audited: Entries) -> AuditLog:
-    service.record(session, "test.done", actor_id=user.id, target=("user", user.id), origin=service.Origin(None, None))
+def entry(session: Session, user: User, audit_entries: Entries) -> AuditLog:
+    service.record(session, "test.done", actor_id=user.id, target=("user", user.id), origin=RequestOrigin(None, None))
     session.commit()
-    return audited()[0]
+    return audit_entries()[0]
 
 
 STATEMENTS = [
@@ -39,19 +40,19 @@ STATEMENTS = [
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 @pytest.mark.req("P4")
-def test_an_entry_can_be_neither_changed_nor_deleted(
-    session: Session, entry: AuditLog, audited: Entries, statement: str
+def test_entry_cannot_be_changed_or_deleted(
+    session: Session, entry: AuditLog, audit_entries: Entries, statement: str
 ) -> None:
-    with pytest.raises(DBAPIError, match=REFUSAL):
+    with pytest.raises(DBAPIError, match=MESSAGE):
         session.execute(sa.text(statement), {"id": entry.id} if ":id" in statement else {})
     session.rollback()
 
-    assert [(left.id, left.action, left.created_at) for left in audited()] == [
+    assert [(row.id, row.action, row.created_at) for row in audit_entries()] == [
         (entry.id, "test.done", entry.created_at)
     ]
 
 
-OVERWRITING = {
+OVERWRITE = {
     "postgresql": "INSERT INTO audit_logs (id, created_at, action, details) VALUES (:id, now(), 'test.forged', '{}') "
     "ON CONFLICT (id) DO UPDATE SET action = 'test.forged'",
     "sqlite": "INSERT OR REPLACE INTO audit_logs (id, created_at, action, details) "
@@ -61,54 +62,54 @@ OVERWRITING = {
 
 
 @pytest.mark.req("P4")
-def test_an_entry_cannot_be_overwritten_by_an_insert(session: Session, entry: AuditLog, audited: Entries) -> None:
-    statement = OVERWRITING[session.get_bind().dialect.name.replace("mariadb", "mysql")]
+def test_entry_cannot_be_overwritten_by_an_insert(session: Session, entry: AuditLog, audit_entries: Entries) -> None:
+    statement = OVERWRITE[session.get_bind().dialect.name.replace("mariadb", "mysql")]
 
-    with pytest.raises(DBAPIError, match=REFUSAL):
+    with pytest.raises(DBAPIError, match=MESSAGE):
         session.execute(sa.text(statement), {"id": entry.id})
     session.rollback()
 
-    assert [left.action for left in audited()] == ["test.done"]
+    assert [row.action for row in audit_entries()] == ["test.done"]
 
 
 @pytest.mark.req("P4")
-def test_the_table_cannot_be_emptied_at_a_stroke(session: Session, entry: AuditLog, audited: Entries) -> None:
+def test_table_cannot_be_truncated(session: Session, entry: AuditLog, audit_entries: Entries) -> None:
     if session.get_bind().dialect.name != "postgresql":
-        pytest.skip("SQLite has no TRUNCATE, and MariaDB no trigger for it: there, the account's rights must forbid it")
+        pytest.skip("SQLite has no TRUNCATE; MariaDB has no trigger for it, so the account's privileges must forbid it")
 
-    with pytest.raises(DBAPIError, match=REFUSAL):
+    with pytest.raises(DBAPIError, match=MESSAGE):
         session.execute(sa.text("TRUNCATE audit_logs"))
     session.rollback()
 
-    assert len(audited()) == 1
+    assert len(audit_entries()) == 1
 
 
 @pytest.mark.req("P4")
-def test_the_app_cannot_change_or_delete_an_entry_either(session: Session, entry: AuditLog, audited: Entries) -> None:
-    own = session.get_one(AuditLog, entry.id)
-    own.action = "test.forged"
+def test_orm_cannot_change_or_delete_an_entry(session: Session, entry: AuditLog, audit_entries: Entries) -> None:
+    row = session.get_one(AuditLog, entry.id)
+    row.action = "test.forged"
 
-    with pytest.raises(DBAPIError, match=REFUSAL):
+    with pytest.raises(DBAPIError, match=MESSAGE):
         session.commit()
     session.rollback()
-    session.delete(own)
-    with pytest.raises(DBAPIError, match=REFUSAL):
+    session.delete(row)
+    with pytest.raises(DBAPIError, match=MESSAGE):
         session.commit()
     session.rollback()
 
-    assert [left.action for left in audited()] == ["test.done"]
+    assert [row.action for row in audit_entries()] == ["test.done"]
 
 
 @pytest.mark.req("P4")
-def test_an_entry_tells_who_did_what_to_what_when_and_from_where(
-    app: Flask, client: FlaskClient, user: User, audited: Entries
+def test_entry_records_actor_action_target_time_and_origin(
+    app: Flask, client: FlaskClient, user: User, audit_entries: Entries
 ) -> None:
-    headers = {**bearer(app, user), "X-Request-ID": "asked-by-a-test"}
+    headers = {**bearer(app, user), "X-Request-ID": "from-a-test"}
 
     client.post("/api/v1/auth/logout", json={}, headers=headers)
 
-    (entry,) = audited()
+    (entry,) = audit_entries()
     assert (entry.actor_id, entry.action) == (user.id, "user.signed_out")
     assert (entry.target_type, entry.target_id) == ("user", str(user.id))
-    assert (entry.address, entry.request_id) == ("127.0.0.1", "asked-by-a-test")
+    assert (entry.address, entry.request_id) == ("127.0.0.1", "from-a-test")
     assert entry.created_at.tzinfo is not None

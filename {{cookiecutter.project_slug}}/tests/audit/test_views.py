@@ -1,4 +1,4 @@
-"""The audit log as admins read it."""
+"""The list of audit log entries for admins."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import User
 from app.audit.models import AuditLog
-from app.database import now
+from app.platform.database.base import utc_now
 from tests.accounts.factory import bearer, make_user
+from tests.pages import all_items
 
 LOG = "/api/v1/admin/audit-logs"
-Listed = Callable[..., list[Any]]
+ListEntries = Callable[..., list[Any]]
 
 
 @pytest.fixture
@@ -27,22 +28,16 @@ def headers(app: Flask, session: Session) -> dict[str, str]:
 
 @pytest.fixture
 def since() -> datetime:
-    """The log keeps what earlier tests wrote, from which this tells a test's own."""
-    return now()
+    """The start of the test; the log still contains entries of earlier tests."""
+    return utc_now()
 
 
 @pytest.fixture
-def listed(client: FlaskClient, headers: dict[str, str], since: datetime) -> Listed:
-    """Entries since the test began, page by page."""
+def list_entries(client: FlaskClient, headers: dict[str, str], since: datetime) -> ListEntries:
+    """Return a function that reads every page of the entries since the test began."""
 
     def read(**query: Any) -> list[Any]:
-        found, cursor = [], None
-        while True:
-            given = {"since": since.isoformat(), **query} | ({"cursor": cursor} if cursor else {})
-            body = client.get(LOG, query_string=given, headers=headers).get_json()
-            found += body["items"]
-            if (cursor := body["next"]) is None:
-                return found
+        return all_items(client, LOG, headers, **{"since": since.isoformat(), **query})
 
     return read
 
@@ -55,7 +50,7 @@ def make_entry(session: Session, action: str = "test.done", **fields: Any) -> Au
 
 
 @pytest.mark.req("A5", "P4")
-def test_an_entry_says_who_did_what_to_what_when_and_from_where(session: Session, user: User, listed: Listed) -> None:
+def test_item_shows_every_field_of_an_entry(session: Session, user: User, list_entries: ListEntries) -> None:
     entry = make_entry(
         session,
         actor_id=user.id,
@@ -66,10 +61,10 @@ def test_an_entry_says_who_did_what_to_what_when_and_from_where(session: Session
         details={"old": "user", "new": "admin"},
     )
 
-    (shown,) = listed()
+    (item,) = list_entries()
 
-    assert datetime.fromisoformat(shown.pop("created_at")) == entry.created_at
-    assert shown == {
+    assert datetime.fromisoformat(item.pop("created_at")) == entry.created_at
+    assert item == {
         "id": entry.id,
         "actor_id": user.id,
         "action": "test.done",
@@ -82,30 +77,30 @@ def test_an_entry_says_who_did_what_to_what_when_and_from_where(session: Session
 
 
 @pytest.mark.req("A5", "A6")
-def test_entries_are_listed_newest_first_in_pages(session: Session, since: datetime, listed: Listed) -> None:
-    offsets = (1, 3, 2, 2, 5)  # two of the same time, across a page's edge
-    made = [make_entry(session, created_at=since + timedelta(microseconds=offset)) for offset in offsets]
+def test_entries_are_listed_newest_first_in_pages(session: Session, since: datetime, list_entries: ListEntries) -> None:
+    offsets = (1, 3, 2, 2, 5)  # the two of equal time are on different pages
+    entries = [make_entry(session, created_at=since + timedelta(microseconds=offset)) for offset in offsets]
 
-    expected = [entry.id for entry in sorted(made, key=lambda entry: (entry.created_at, entry.id), reverse=True)]
-    assert [item["id"] for item in listed(limit=2)] == expected
+    expected = [entry.id for entry in sorted(entries, key=lambda entry: (entry.created_at, entry.id), reverse=True)]
+    assert [item["id"] for item in list_entries(limit=2)] == expected
 
 
 @pytest.mark.req("A5")
-def test_entries_are_found_by_who_by_what_and_by_when(
-    session: Session, user: User, other_user: User, listed: Listed
+def test_entries_are_filtered_by_actor_action_and_time(
+    session: Session, user: User, other_user: User, list_entries: ListEntries
 ) -> None:
-    mine = make_entry(session, "test.begun", actor_id=user.id)
+    started = make_entry(session, "test.started", actor_id=user.id)
     done = make_entry(session, "test.done", actor_id=user.id)
-    theirs = make_entry(session, "test.done", actor_id=other_user.id)
-    nobodys = make_entry(session, "test.done")
+    of_other_user = make_entry(session, "test.done", actor_id=other_user.id)
+    of_service = make_entry(session, "test.done")
 
     def ids(**query: Any) -> list[int]:
-        return [item["id"] for item in listed(**query)]
+        return [item["id"] for item in list_entries(**query)]
 
-    assert ids(actor_id=user.id) == [done.id, mine.id]
-    assert ids(action="test.done") == [nobodys.id, theirs.id, done.id]
+    assert ids(actor_id=user.id) == [done.id, started.id]
+    assert ids(action="test.done") == [of_service.id, of_other_user.id, done.id]
     assert ids(actor_id=user.id, action="test.done") == [done.id]
-    assert ids(since=theirs.created_at.isoformat()) == [nobodys.id, theirs.id]
+    assert ids(since=of_other_user.created_at.isoformat()) == [of_service.id, of_other_user.id]
     assert ids(action="test.don") == []
 
 
@@ -125,8 +120,8 @@ def test_entries_are_found_by_who_by_what_and_by_when(
     ],
 )
 @pytest.mark.req("A6")
-def test_a_bad_query_is_refused_by_field(client: FlaskClient, headers: dict[str, str], query: str, field: str) -> None:
-    answer = client.get(f"{LOG}?{query}", headers=headers)
+def test_invalid_query_names_the_field(client: FlaskClient, headers: dict[str, str], query: str, field: str) -> None:
+    response = client.get(f"{LOG}?{query}", headers=headers)
 
-    assert answer.status_code == 422
-    assert list(answer.get_json()["errors"]) == [field]
+    assert response.status_code == 422
+    assert list(response.get_json()["errors"]) == [field]

@@ -1,4 +1,4 @@
-"""The running service for tests of the contract."""
+"""Fixtures of the running service."""
 
 from tests.running.conftest import redis, start_web
 

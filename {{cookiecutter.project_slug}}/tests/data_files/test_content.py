@@ -1,4 +1,4 @@
-"""Names and contents that are taken in, and those that are not."""
+"""Accepted and rejected file names and contents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from app.data_files.content import BadName, UnknownContent, clean_name, recognise
+from app.data_files.content import InvalidFileName, UnsupportedContent, clean_name, detect_media_type
 
 pytestmark = pytest.mark.req("A4", "A6")
 
@@ -25,31 +25,31 @@ NAMES = [
     ("e\u0301.csv", "\u00e9.csv"),
     ("\u0645\u06cc\u200c\u062e\u0648\u0631\u0645.csv", "\u0645\u06cc\u200c\u062e\u0648\u0631\u0645.csv"),
     ("quo\"te'd; filename=x.csv", "quo\"te'd; filename=x.csv"),
-    ("%2e%2e%2fx.csv", "%2e%2e%2fx.csv"),  # a name may look like this; nobody decodes it
+    ("%2e%2e%2fx.csv", "%2e%2e%2fx.csv"),  # a valid name; no code decodes it
     ("x" * 251 + ".csv", "x" * 251 + ".csv"),
 ]
 
 
-@pytest.mark.parametrize(("given", "kept"), NAMES)
-def test_of_a_name_the_last_part_is_kept(given: str, kept: str) -> None:
-    assert clean_name(given) == kept
+@pytest.mark.parametrize(("path", "name"), NAMES)
+def test_clean_name_returns_last_part_of_path(path: str, name: str) -> None:
+    assert clean_name(path) == name
 
 
-BAD_NAMES = [
+INVALID_NAMES = [
     *("", ".", "..", "...", "/", "\\", "a/", "../..", "  ", "x" * 252 + ".csv"),
     *("a\x00b.csv", "a\nb.csv", "a\r\nSet-Cookie: x.csv", "a\x1b[2J.csv", "a\x7f.csv", "a\x85.csv", "a\u2028b.csv"),
     *("annual\u202evsc.exe", "a\u2066b.csv", "a\u200b.csv", "a\ufeff.csv", "a\ud800.csv"),
 ]
 
 
-@pytest.mark.parametrize("given", BAD_NAMES)
-def test_a_name_that_is_none_is_refused(given: str) -> None:
-    with pytest.raises(BadName, match="Must have a name"):
-        clean_name(given)
+@pytest.mark.parametrize("path", INVALID_NAMES)
+def test_clean_name_rejects_invalid_name(path: str) -> None:
+    with pytest.raises(InvalidFileName, match="Must have a name"):
+        clean_name(path)
 
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/x-ndjson"
-GOOD = [
+SUPPORTED = [
     ("a.csv", b"id,name\n1,Ann\n", CSV),
     ("a.CSV", b"id;name\r\n1;Ann\r\n", CSV),
     ("a.csv", b"\xef\xbb\xbfid,name\n", CSV),
@@ -57,19 +57,19 @@ GOOD = [
     ("a.csv", b"\n", CSV),
     ("a.json", b'[{"a": 1}]', JSON),
     ("a.json", b'\xef\xbb\xbf \n {"a": 1}', JSON),
-    ("a.json", b"[broken", JSON),  # it begins like JSON; the test will say what is wrong with it
+    ("a.json", b"[broken", JSON),  # starts like JSON; a test of the file reports the problem
     ("a.jsonl", b'{"a": 1}\n{"a": 2}\n', LINES),
     ("a.ndjson", b'{"a": 1}\n', LINES),
     ("a.txt", b"id\n1\n", CSV),
     ("a.txt", b"[]", JSON),
     ("passwd", b"id\n1\n", CSV),
-    ("a.csv", ("é" * 100_000).encode(), CSV),  # a character lies across the edge of a chunk
+    ("a.csv", ("é" * 100_000).encode(), CSV),  # a chunk ends within a character
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "media_type"), GOOD, ids=lambda value: str(value)[:30])
-def test_the_content_tells_the_type(name: str, content: bytes, media_type: str) -> None:
-    assert recognise(io.BytesIO(content), name) == media_type
+@pytest.mark.parametrize(("name", "content", "media_type"), SUPPORTED, ids=lambda value: str(value)[:30])
+def test_content_decides_media_type(name: str, content: bytes, media_type: str) -> None:
+    assert detect_media_type(io.BytesIO(content), name) == media_type
 
 
 def zipped(content: bytes) -> bytes:
@@ -80,7 +80,7 @@ def zipped(content: bytes) -> bytes:
 
 
 BOMB = b"0" * 10_000_000
-BAD = [
+UNSUPPORTED = [
     ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
     ("a.csv", zipped(BOMB), "The file is not"),
     ("a.csv", zlib.compress(BOMB, wbits=31), "not UTF-8"),
@@ -91,10 +91,10 @@ BAD = [
     ("a.csv", "näme\n".encode("latin-1"), "not UTF-8"),
     ("a.csv", b"id\n" + b"1\n" * 50_000 + b"\x00\n", "control characters"),
     ("a.csv", b"id\n" + b"1\n" * 50_000 + b"\xff\n", "not UTF-8"),
-    ("a.csv", b"id\n\xc3", "not UTF-8"),  # cut off within a character
+    ("a.csv", b"id\n\xc3", "not UTF-8"),  # ends within a character
     ("a.csv", b"id\n\x1b[2J\n", "control characters"),
     ("a.csv", b"\xed\xa0\x80\n", "not UTF-8"),  # a surrogate
-    ("a.csv", b"\xc0\x80\n", "not UTF-8"),  # NUL, spelled too long
+    ("a.csv", b"\xc0\x80\n", "not UTF-8"),  # an overlong encoding of NUL
     ("a.json", b"id,name\n1,Ann\n", "ends in .json"),
     ("a.json", b'"text"', "ends in .json"),
     ("a.jsonl", b"id\n1\n", "ends in .jsonl"),
@@ -106,10 +106,10 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), BAD, ids=lambda value: str(value)[:30])
-def test_what_is_neither_csv_nor_json_is_refused_with_what_would_pass(name: str, content: bytes, reason: str) -> None:
-    with pytest.raises(UnknownContent) as raised:
-        recognise(io.BytesIO(content), name)
+@pytest.mark.parametrize(("name", "content", "reason"), UNSUPPORTED, ids=lambda value: str(value)[:30])
+def test_unsupported_content_is_rejected_with_accepted_types(name: str, content: bytes, reason: str) -> None:
+    with pytest.raises(UnsupportedContent) as raised:
+        detect_media_type(io.BytesIO(content), name)
 
     assert reason in str(raised.value)
     assert str(raised.value).endswith("Send CSV (.csv) or JSON (.json, .jsonl) as UTF-8 text.")

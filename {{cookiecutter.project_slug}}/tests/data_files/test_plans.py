@@ -1,4 +1,4 @@
-"""What is asked of files and tests is answered from indexes, however long the tables are."""
+"""Queries of files and tests use indexes, also in large tables."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.data_files import runs, service
-from app.data_files.report import refusal
+from app.data_files.report import failed_report
 from tests.plans import long_tables, plans
+from tests.platform.storage.factory import unreachable_storage
+from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.running
 
 ROWS = 30_000
 CURSOR = (datetime(2026, 1, 2, tzinfo=UTC), ROWS // 2)
-CLAIM = runs.Claim(7, 1, None, None)
+LEASE = runs.Lease(7, 1, None, None)
 DAY = timedelta(days=1)
 
 FILL = [
@@ -35,35 +37,35 @@ FILL = [
 ]
 
 QUERIES: dict[str, Callable[[Session], object]] = {
-    "files": lambda session: service.files(session, 7, 50, None),
-    "files, a later page": lambda session: service.files(session, 7, 50, CURSOR),
-    "a file": lambda session: service.find(session, 7, 7),
-    "keys of a user": lambda session: service.keys_of(session, 7),
-    "which objects have a row": lambda session: service.drop_objects(session, None, ["data-files/7"]),  # type: ignore[arg-type] # which has one
+    "files": lambda session: service.list_files(session, 7, 50, None),
+    "files, later page": lambda session: service.list_files(session, 7, 50, CURSOR),
+    "file": lambda session: service.find(session, 7, 7),
+    "storage keys of a user": lambda session: service.storage_keys(session, 7),
+    "objects with a row": lambda session: service.delete_objects(session, unreachable_storage(), ["data-files/7"]),
     "tests": lambda session: runs.history(session, 7, 50, None),
-    "tests, a later page": lambda session: runs.history(session, 7, 50, CURSOR),
-    "a test": lambda session: runs.find(session, 7, 7),
-    "a claim": lambda session: runs.claim(session, 7, DAY),
-    "a sign": lambda session: runs.give_sign(session, CLAIM),
-    "an end": lambda session: runs.end(session, CLAIM, refusal("of a test")),
-    "the silent": lambda session: runs.take_back(session, DAY),
-    "an export": lambda session: service.tell(session, 7),
-    "an erasure": lambda session: session.execute(
+    "tests, later page": lambda session: runs.history(session, 7, 50, CURSOR),
+    "test": lambda session: runs.find(session, 7, 7),
+    "lease": lambda session: runs.lease(session, 7, DAY),
+    "heartbeat": lambda session: runs.record_heartbeat(session, LEASE),
+    "finish": lambda session: runs.finish(session, LEASE, failed_report("of a test")),
+    "requeue": lambda session: runs.requeue_stale(session, DAY),
+    "export": lambda session: service.export(session, 7),
+    "deletion of a file": lambda session: session.execute(
         sa.text("UPDATE test_history SET data_file_id = NULL WHERE data_file_id = 7")
     ),
 }
 
 
 @pytest.fixture(scope="module")
-def files(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
-    with long_tables(request.getfixturevalue("postgres"), "plans_of_files", FILL) as engine:
+def engine(postgres: PostgresServer) -> Iterator[sa.Engine]:
+    with long_tables(postgres, "plans_of_files", FILL) as engine:
         yield engine
 
 
 @pytest.mark.parametrize("name", QUERIES)
 @pytest.mark.req("D1", "A4")
-def test_no_table_is_read_through(files: sa.Engine, name: str) -> None:
-    found = plans(files, QUERIES[name], runs.Superseded)
+def test_query_reads_no_whole_table(engine: sa.Engine, name: str) -> None:
+    found = plans(engine, QUERIES[name], runs.LeaseLost)
 
     assert found
     assert not [plan for plan in found if "Seq Scan" in plan]

@@ -1,10 +1,9 @@
-"""A test is run once, whatever the queue and the workers do."""
+"""Each test has one result, even if messages are lost or repeated and workers die."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,29 +13,26 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import User
 from app.audit.models import AuditLog
-from app.audit.service import Origin
 from app.data_files import runs
 from app.data_files.models import DataFile, TestRun
-from app.data_files.report import refusal
-from app.data_files.tasks import resend_stalled, run_test
-from app.database import now
-from app.settings import settings_of
-from app.storage import Storage, StorageUnavailable
-from tests.data_files.factory import make_file, make_run, unreachable_storage
+from app.data_files.report import failed_report
+from app.data_files.settings import DataFilesSettings
+from app.data_files.tasks import requeue_stale, run_test
+from app.platform.database.base import utc_now
+from app.platform.storage import Storage, StorageUnavailable, storage_of
+from app.platform.web.client_address import RequestOrigin
+from tests.conftest import ReplaceComponent
+from tests.data_files.factory import make_file, make_run
+from tests.platform.storage.factory import unreachable_storage
 
 pytestmark = [pytest.mark.req("A4"), pytest.mark.usefixtures("storage")]
 
-PATIENCE = timedelta(seconds=60)
-LONG = timedelta(seconds=61)
+STALE_AFTER = timedelta(seconds=60)
+TOO_LONG = timedelta(seconds=61)
 
 
-@pytest.fixture
-def file(app: Flask, session: Session, user: User) -> DataFile:
-    return make_file(app, session, user)
-
-
-def again(session: Session, run: TestRun) -> TestRun:
-    """The row as it is now."""
+def reload(session: Session, run: TestRun) -> TestRun:
+    """Return the run with the current values of its row."""
     session.rollback()
     session.refresh(run)
     return run
@@ -47,14 +43,14 @@ def execute(app: Flask, run: TestRun) -> None:
         run_test(run.id)
 
 
-def test_a_test_is_run_and_its_report_kept(app: Flask, session: Session, file: DataFile) -> None:
+def test_task_stores_report(app: Flask, session: Session, file: DataFile) -> None:
     run = make_run(session, file)
 
     execute(app, run)
 
-    done = again(session, run)
-    assert (done.status, done.attempts) == ("passed", 1)
-    assert done.report == {
+    finished = reload(session, run)
+    assert (finished.status, finished.attempts) == ("passed", 1)
+    assert finished.report == {
         "rows": 2,
         "problem_count": 0,
         "columns": [
@@ -64,25 +60,25 @@ def test_a_test_is_run_and_its_report_kept(app: Flask, session: Session, file: D
         ],
         "problems": [],
     }
-    assert done.started_at is not None
-    assert done.finished_at is not None
-    assert run.created_at <= done.started_at <= done.finished_at <= now()
+    assert finished.started_at is not None
+    assert finished.finished_at is not None
+    assert run.created_at <= finished.started_at <= finished.finished_at <= utc_now()
 
 
-def test_a_bad_file_fails_the_test_and_not_the_task(app: Flask, session: Session, user: User) -> None:
+def test_malformed_file_fails_the_test_but_not_the_task(app: Flask, session: Session, user: User) -> None:
     run = make_run(session, make_file(app, session, user, b"[" * 5000, "deep.json"))
 
     execute(app, run)
 
-    assert (again(session, run).status, run.attempts) == ("failed", 1)
+    assert (reload(session, run).status, run.attempts) == ("failed", 1)
 
 
-@pytest.mark.parametrize("gone", ["row", "object"])
-def test_a_file_that_is_gone_fails_the_test(
-    app: Flask, session: Session, storage: Storage, file: DataFile, gone: str
+@pytest.mark.parametrize("deleted", ["row", "object"])
+def test_deleted_file_fails_the_test(
+    app: Flask, session: Session, storage: Storage, file: DataFile, deleted: str
 ) -> None:
     run = make_run(session, file)
-    if gone == "object":
+    if deleted == "object":
         storage.delete(file.storage_key)
     else:
         session.delete(file)
@@ -90,192 +86,191 @@ def test_a_file_that_is_gone_fails_the_test(
 
     execute(app, run)
 
-    done = again(session, run)
-    assert (done.status, done.data_file_id is None) == ("failed", gone == "row")
-    assert done.report is not None
-    assert done.report["problems"] == [{"row": None, "message": "The file has been deleted."}]
+    finished = reload(session, run)
+    assert (finished.status, finished.data_file_id is None) == ("failed", deleted == "row")
+    assert finished.report is not None
+    assert finished.report["problems"] == [{"row": None, "message": "The file has been deleted."}]
 
 
-def test_a_message_that_comes_twice_finds_nothing_to_do(app: Flask, session: Session, file: DataFile) -> None:
+def test_repeated_message_has_no_effect(app: Flask, session: Session, file: DataFile) -> None:
     run = make_run(session, file)
     execute(app, run)
-    finished_at = again(session, run).finished_at
+    finished_at = reload(session, run).finished_at
 
     execute(app, run)
 
-    assert (again(session, run).attempts, run.finished_at) == (1, finished_at)
+    assert (reload(session, run).attempts, run.finished_at) == (1, finished_at)
 
 
-def test_of_many_workers_one_gets_the_test(app: Flask, session: Session, file: DataFile) -> None:
+def test_one_of_many_workers_gets_the_lease(app: Flask, session: Session, file: DataFile) -> None:
     run_id = make_run(session, file).id
     engine = session.get_bind()
 
-    def claim(_: int) -> runs.Claim | None:
+    def lease(_: int) -> runs.Lease | None:
         with Session(engine) as own:
-            return runs.claim(own, run_id, PATIENCE)
+            return runs.lease(own, run_id, STALE_AFTER)
 
     with ThreadPoolExecutor(8) as pool:
-        claims = [claimed for claimed in pool.map(claim, range(8)) if claimed]
+        leases = [found for found in pool.map(lease, range(8)) if found]
 
-    assert len(claims) == 1
-    assert claims[0].attempt == 1
+    assert len(leases) == 1
+    assert leases[0].attempt == 1
 
 
-def test_a_test_under_way_is_nobody_else_s_until_it_gives_no_sign(session: Session, file: DataFile) -> None:
+def test_running_test_can_be_leased_only_when_stale(session: Session, file: DataFile) -> None:
     busy = make_run(session, file, status="running", attempts=1)
-    silent = make_run(session, file, status="running", attempts=1, silent_for=LONG)
+    stale = make_run(session, file, status="running", attempts=1, idle=TOO_LONG)
 
-    assert runs.claim(session, busy.id, PATIENCE) is None
-    claimed = runs.claim(session, silent.id, PATIENCE)
+    assert runs.lease(session, busy.id, STALE_AFTER) is None
+    lease = runs.lease(session, stale.id, STALE_AFTER)
 
-    assert claimed is not None
-    assert claimed.attempt == 2
+    assert lease is not None
+    assert lease.attempt == 2
 
 
-def test_a_worker_that_comes_back_late_changes_nothing(session: Session, file: DataFile) -> None:
+def test_late_worker_changes_nothing(session: Session, file: DataFile) -> None:
     run = make_run(session, file)
-    late = runs.claim(session, run.id, PATIENCE)
+    late = runs.lease(session, run.id, STALE_AFTER)
     assert late is not None
-    session.execute(sa.update(TestRun).values(seen_at=now() - LONG))
-    second = runs.claim(session, run.id, PATIENCE)
+    session.execute(sa.update(TestRun).values(seen_at=utc_now() - TOO_LONG))
+    second = runs.lease(session, run.id, STALE_AFTER)
     assert second is not None
 
-    with pytest.raises(runs.Superseded):
-        runs.give_sign(session, late)
-    with pytest.raises(runs.Superseded):
-        runs.end(session, late, refusal("of the late one"))
-    runs.end(session, second, refusal("of the second"))
-    with pytest.raises(runs.Superseded):
-        runs.end(session, second, refusal("once more"))
+    with pytest.raises(runs.LeaseLost):
+        runs.record_heartbeat(session, late)
+    with pytest.raises(runs.LeaseLost):
+        runs.finish(session, late, failed_report("of the late worker"))
+    runs.finish(session, second, failed_report("of the second worker"))
+    with pytest.raises(runs.LeaseLost):
+        runs.finish(session, second, failed_report("again"))
 
-    done = again(session, run)
-    assert done.report is not None
-    assert done.report["problems"][0]["message"] == "of the second"
+    finished = reload(session, run)
+    assert finished.report is not None
+    assert finished.report["problems"][0]["message"] == "of the second worker"
 
 
-def test_a_sign_keeps_a_test_from_being_taken(session: Session, file: DataFile) -> None:
+def test_heartbeat_keeps_the_lease(session: Session, file: DataFile) -> None:
     run = make_run(session, file)
-    claim = runs.claim(session, run.id, PATIENCE)
-    assert claim is not None
-    session.execute(sa.update(TestRun).values(seen_at=now() - LONG))
+    lease = runs.lease(session, run.id, STALE_AFTER)
+    assert lease is not None
+    session.execute(sa.update(TestRun).values(seen_at=utc_now() - TOO_LONG))
 
-    runs.give_sign(session, claim)
+    runs.record_heartbeat(session, lease)
 
-    assert runs.take_back(session, PATIENCE) == []
-    assert again(session, run).seen_at > now() - PATIENCE
+    assert runs.requeue_stale(session, STALE_AFTER) == []
+    assert reload(session, run).seen_at > utc_now() - STALE_AFTER
 
 
-def test_signs_are_given_while_a_file_is_read(app: Flask, session: Session, user: User) -> None:
+def test_heartbeat_runs_while_the_file_is_read(app: Flask, session: Session, user: User) -> None:
     run = make_run(session, make_file(app, session, user, b"a\n" + b"1\n" * 200))
-    claim = runs.claim(session, run.id, PATIENCE)
-    assert claim is not None
-    signs = 0
+    lease = runs.lease(session, run.id, STALE_AFTER)
+    assert lease is not None
+    heartbeats = 0
 
-    def sign() -> None:
-        nonlocal signs
-        signs += 1
+    def heartbeat() -> None:
+        nonlocal heartbeats
+        heartbeats += 1
 
-    runs.run(app.extensions["storage"], claim, sign)
+    runs.run(storage_of(app), lease, heartbeat)
 
-    assert signs > 100
+    assert heartbeats > 100
 
 
-def test_the_task_gives_signs_while_it_works(
-    app: Flask, session: Session, file: DataFile, monkeypatch: pytest.MonkeyPatch
+def test_task_records_heartbeats(
+    app: Flask, session: Session, file: DataFile, replace_component: ReplaceComponent
 ) -> None:
     run = make_run(session, file)
-    monkeypatch.setitem(app.extensions, "settings", replace(settings_of(app), TEST_RUN_STALE_SECONDS=0))
+    replace_component(DataFilesSettings(TEST_RUN_STALE_SECONDS=0))
 
     execute(app, run)
 
-    done = again(session, run)
-    assert done.started_at is not None
-    assert done.started_at < done.seen_at
+    finished = reload(session, run)
+    assert finished.started_at is not None
+    assert finished.started_at < finished.seen_at
 
 
-def test_what_gives_no_sign_is_sent_again_and_nothing_else(app: Flask, session: Session, file: DataFile) -> None:
-    lost = make_run(session, file, silent_for=LONG)
-    abandoned = make_run(session, file, silent_for=LONG, status="running", attempts=4)
+def test_only_stale_runs_are_requeued(app: Flask, session: Session, file: DataFile) -> None:
+    lost = make_run(session, file, idle=TOO_LONG)
+    abandoned = make_run(session, file, idle=TOO_LONG, status="running", attempts=4)
     make_run(session, file)
     make_run(session, file, status="running", attempts=1)
-    make_run(session, file, silent_for=LONG, status="passed")
-    make_run(session, file, silent_for=LONG, status="failed")
+    make_run(session, file, idle=TOO_LONG, status="passed")
+    make_run(session, file, idle=TOO_LONG, status="failed")
 
-    first, second = runs.take_back(session, PATIENCE), runs.take_back(session, PATIENCE)
+    first, second = runs.requeue_stale(session, STALE_AFTER), runs.requeue_stale(session, STALE_AFTER)
 
     assert sorted(first) == [lost.id, abandoned.id]
     assert second == []
-    assert again(session, abandoned).status == "pending"
+    assert reload(session, abandoned).status == "pending"
 
 
-def test_two_who_send_again_at_a_time_do_not_send_the_same(session: Session, file: DataFile) -> None:
-    made = [make_run(session, file, silent_for=LONG).id for _ in range(20)]
+def test_concurrent_requeues_return_different_runs(session: Session, file: DataFile) -> None:
+    ids = [make_run(session, file, idle=TOO_LONG).id for _ in range(20)]
     engine = session.get_bind()
 
-    def take(_: int) -> Sequence[int]:
+    def requeue(_: int) -> Sequence[int]:
         with Session(engine) as own:
-            return runs.take_back(own, PATIENCE)
+            return runs.requeue_stale(own, STALE_AFTER)
 
     with ThreadPoolExecutor(4) as pool:
-        taken = [run_id for ids in pool.map(take, range(4)) for run_id in ids]
+        requeued = [run_id for run_ids in pool.map(requeue, range(4)) for run_id in run_ids]
 
-    assert sorted(taken) == sorted(made)
-
-
-def test_after_five_attempts_a_test_has_failed(app: Flask, session: Session, file: DataFile) -> None:
-    run = make_run(session, file, silent_for=LONG, status="running", attempts=5)
-
-    assert runs.claim(session, run.id, PATIENCE) is None
-    assert runs.take_back(session, PATIENCE) == []
-
-    done = again(session, run)
-    assert done.status == "failed"
-    assert done.report is not None
-    assert done.report["problems"][0]["message"] == "The test was begun 5 times and never came to its end."
+    assert sorted(requeued) == sorted(ids)
 
 
-def test_a_storage_that_is_away_leaves_the_test_for_later(
-    app: Flask, session: Session, file: DataFile, monkeypatch: pytest.MonkeyPatch
+def test_run_fails_after_five_attempts(session: Session, file: DataFile) -> None:
+    run = make_run(session, file, idle=TOO_LONG, status="running", attempts=5)
+
+    assert runs.lease(session, run.id, STALE_AFTER) is None
+    assert runs.requeue_stale(session, STALE_AFTER) == []
+
+    finished = reload(session, run)
+    assert finished.status == "failed"
+    assert finished.report is not None
+    assert finished.report["problems"][0]["message"] == "The test was started 5 times and never finished."
+
+
+def test_run_is_repeated_after_storage_outage(
+    app: Flask, session: Session, storage: Storage, file: DataFile, replace_component: ReplaceComponent
 ) -> None:
-    gone = unreachable_storage()
     run = make_run(session, file)
-    with monkeypatch.context() as while_gone:
-        while_gone.setitem(app.extensions, "storage", gone)
-        with pytest.raises(StorageUnavailable):
-            execute(app, run)
-    status = again(session, run).status
-    session.execute(sa.update(TestRun).values(seen_at=now() - LONG))
+    replace_component(unreachable_storage())
+    with pytest.raises(StorageUnavailable):
+        execute(app, run)
+    replace_component(storage)
+    status = reload(session, run).status
+    session.execute(sa.update(TestRun).values(seen_at=utc_now() - TOO_LONG))
     session.commit()
 
     execute(app, run)
 
     assert status == "running"
-    assert (again(session, run).status, run.attempts) == ("passed", 2)
+    assert (reload(session, run).status, run.attempts) == ("passed", 2)
 
 
-def test_stalled_tests_are_sent_and_a_queue_that_is_away_loses_none(
+def test_stale_run_is_requeued_after_lost_message(
     app: Flask, session: Session, file: DataFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
-    monkeypatch.setattr(run_test, "send_if_possible", sent.append)
-    run = make_run(session, file, silent_for=LONG)
+    monkeypatch.setattr(run_test, "try_delay", sent.append)
+    run = make_run(session, file, idle=TOO_LONG)
 
     with app.app_context():
-        resend_stalled()  # this message gets lost
-        resend_stalled()
-    session.execute(sa.update(TestRun).values(seen_at=now() - LONG))
+        requeue_stale()  # this message is lost
+        requeue_stale()
+    session.execute(sa.update(TestRun).values(seen_at=utc_now() - TOO_LONG))
     session.commit()
     with app.app_context():
-        resend_stalled()
+        requeue_stale()
 
     assert sent == [run.id, run.id]
 
 
 @pytest.mark.req("P4")
-def test_beginning_a_test_is_told_to_the_auditor(
-    session: Session, file: DataFile, audited: Callable[[], Sequence[AuditLog]]
+def test_start_of_a_test_is_audited(
+    session: Session, file: DataFile, audit_entries: Callable[[], Sequence[AuditLog]]
 ) -> None:
-    run = runs.begin(session, file, Origin("192.0.2.1", "a-request"))
+    run = runs.create(session, file, RequestOrigin("192.0.2.1", "a-request"), max_unfinished=1)
 
-    (entry,) = audited()
-    assert (entry.action, entry.actor_id, entry.target_id) == ("test.begun", file.user_id, str(run.id))
+    (entry,) = audit_entries()
+    assert (entry.action, entry.actor_id, entry.target_id) == ("test.started", file.user_id, str(run.id))

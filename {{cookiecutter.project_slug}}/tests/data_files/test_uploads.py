@@ -1,46 +1,49 @@
-"""Uploads through the API: what is taken in, and what leaves no trace."""
+"""Uploads through the API: accepted files, and rejected files, which leave no row and no object."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import FileStorage
 
 from app.accounts.models import User
-from app.data_files import forms
 from app.data_files.models import DataFile
-from app.database import db, now
-from app.settings import settings_of
-from app.storage import Storage
-from tests.api_keys.factory import with_key
-from tests.data_files.factory import CSV, FILES, unreachable_storage, upload
+from app.data_files.settings import DataFilesSettings
+from app.data_files.uploads import FORM_BYTES
+from app.platform.database.base import db, utc_now
+from app.platform.storage import Storage
+from tests.conftest import ReplaceComponent
+from tests.data_files.conftest import ScopedKey
+from tests.data_files.factory import CSV, FILES, upload
+from tests.platform.storage.factory import unreachable_storage
 
 pytestmark = [pytest.mark.req("A4"), pytest.mark.usefixtures("storage")]
 
 
-def assert_nothing_is_kept(session: Session, storage: Storage) -> None:
+SPOOLED_FILE = "werkzeug.formparser.SpooledTemporaryFile"
+
+
+def assert_nothing_is_stored(session: Session, storage: Storage) -> None:
     assert session.scalar(sa.select(sa.func.count(DataFile.id))) == 0
-    assert list(storage.entries("data-files/")) == []
+    assert list(storage.list_objects("data-files/")) == []
 
 
-def test_a_file_is_kept(client: FlaskClient, storage: Storage, session: Session, headers: dict[str, str]) -> None:
-    answer = upload(client, headers, CSV, "../people.csv")
+def test_file_is_stored(client: FlaskClient, storage: Storage, session: Session, headers: dict[str, str]) -> None:
+    response = upload(client, headers, CSV, "../people.csv")
 
-    body = answer.get_json()
+    body = response.get_json()
     file = session.scalars(sa.select(DataFile)).one()
-    assert answer.status_code == 201
-    assert answer.headers["Location"] == f"{FILES}/{file.id}"
-    assert abs((datetime.fromisoformat(body.pop("created_at")) - now()).total_seconds()) < 60
+    assert response.status_code == 201
+    assert response.headers["Location"] == f"{FILES}/{file.id}"
+    assert abs((datetime.fromisoformat(body.pop("created_at")) - utc_now()).total_seconds()) < 60
     assert body == {
         "id": file.id,
         "name": "people.csv",
@@ -48,11 +51,11 @@ def test_a_file_is_kept(client: FlaskClient, storage: Storage, session: Session,
         "size": len(CSV),
         "sha256": hashlib.sha256(CSV).hexdigest(),
     }
-    with storage.open(file.storage_key) as kept:
-        assert kept.read() == CSV
+    with storage.open(file.storage_key) as stored:
+        assert stored.read() == CSV
 
 
-def test_a_large_file_is_kept(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_large_file_is_stored(client: FlaskClient, headers: dict[str, str]) -> None:
     content = b"id,name\n" + b"1,Ann\n" * 2_000_000
 
     body = upload(client, headers, content).get_json()
@@ -60,47 +63,47 @@ def test_a_large_file_is_kept(client: FlaskClient, headers: dict[str, str]) -> N
     assert (body["size"], body["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-def test_what_the_sender_says_of_the_type_counts_for_nothing(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_media_type_from_the_client_is_ignored(client: FlaskClient, headers: dict[str, str]) -> None:
     form = {"file": (io.BytesIO(b'{"a": 1}'), "a.json", "text/html")}
 
-    answer = client.post(FILES, data=form, headers=headers, content_type="multipart/form-data")
+    response = client.post(FILES, data=form, headers=headers, content_type="multipart/form-data")
 
-    assert answer.get_json()["media_type"] == "application/json"
+    assert response.get_json()["media_type"] == "application/json"
 
 
-def test_the_location_is_one_of_the_version_that_was_called(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_location_has_the_requested_api_version(client: FlaskClient, headers: dict[str, str]) -> None:
     form = {"file": (io.BytesIO(CSV), "a.csv")}
 
-    answer = client.post("/api/v2/data-files", data=form, headers=headers, content_type="multipart/form-data")
+    response = client.post("/api/v2/data-files", data=form, headers=headers, content_type="multipart/form-data")
 
-    assert answer.headers["Location"] == f"/api/v2/data-files/{answer.get_json()['id']}"
-    assert client.get(answer.headers["Location"], headers=headers).status_code == 200
+    assert response.headers["Location"] == f"/api/v2/data-files/{response.get_json()['id']}"
+    assert client.get(response.headers["Location"], headers=headers).status_code == 200
 
 
-REFUSED: list[tuple[dict[str, Any], int, str]] = [
+REJECTED: list[tuple[dict[str, Any], int, str]] = [
     ({"content": b""}, 422, "Must not be empty."),
     ({"name": ".."}, 422, "Must have a name."),
     ({"name": "a\u202evsc.csv"}, 422, "Must have a name without control and invisible characters."),
     ({"name": "x" * 300}, 422, "Must have a name of at most 255 characters."),
     ({"content": b"\x89PNG\r\n\x1a\n\x00"}, 415, "The file is not UTF-8 text."),
-    ({"content": "a,b\n".encode("utf-16-le")}, 415, "The file is not text: it holds control characters."),
-    ({"content": CSV, "name": "a.json"}, 415, "The name ends in .json, and the content is something else."),
-    ({"content": b"<script>", "name": "a.html"}, 415, "Files that end in .html are not taken in."),
+    ({"content": "a,b\n".encode("utf-16-le")}, 415, "The file is not text: it contains control characters."),
+    ({"content": CSV, "name": "a.json"}, 415, "The name ends in .json, but the content is of another type."),
+    ({"content": b"<script>", "name": "a.html"}, 415, "Files that end in .html are not accepted."),
 ]
 
 
-@pytest.mark.parametrize(("sent", "status", "text"), REFUSED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("sent", "status", "text"), REJECTED, ids=lambda value: str(value)[:40])
 @pytest.mark.req("A6", "S11")
-def test_what_cannot_be_tested_is_refused_and_leaves_nothing(
+def test_invalid_file_is_rejected_and_leaves_nothing(
     client: FlaskClient, session: Session, storage: Storage, headers: dict[str, str], sent: Any, status: int, text: str
 ) -> None:
-    answer = upload(client, headers, **sent)
+    response = upload(client, headers, **sent)
 
-    body = answer.get_json()
-    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    body = response.get_json()
+    assert (response.status_code, response.content_type) == (status, "application/problem+json")
     assert list(body["errors"]) == ["file"]
     assert body["errors"]["file"][0].startswith(text)
-    assert_nothing_is_kept(session, storage)
+    assert_nothing_is_stored(session, storage)
 
 
 BOUNDARY = "the-boundary"
@@ -116,7 +119,7 @@ def part(name: str, content: bytes = CSV, filename: str | None = "a.csv") -> byt
     return f'Content-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + content
 
 
-BAD_FORMS: list[tuple[bytes, dict[str, str], int, set[str]]] = [
+INVALID_FORMS: list[tuple[bytes, dict[str, str], int, set[str]]] = [
     (b"", {}, 415, set()),
     (b"{}", {"content_type": "application/json"}, 415, set()),
     (b"file=a", {"content_type": "application/x-www-form-urlencoded"}, 415, set()),
@@ -125,7 +128,7 @@ BAD_FORMS: list[tuple[bytes, dict[str, str], int, set[str]]] = [
     (CSV, {"content_type": "multipart/form-data"}, 400, set()),
     (CSV, {"content_type": "multipart/form-data; boundary=\u00e9"}, 400, set()),
     (form(), FORM, 422, {"file"}),
-    (form(part("file"), end=b""), FORM, 400, set()),  # cut off before its end
+    (form(part("file"), end=b""), FORM, 400, set()),  # without its end
     (form(part("file"))[:-40], FORM, 400, set()),
     (form(part("file", filename=None)), FORM, 422, {"file"}),
     (form(part("file", filename="")), FORM, 422, {"file"}),
@@ -140,13 +143,13 @@ BAD_FORMS: list[tuple[bytes, dict[str, str], int, set[str]]] = [
 
 
 def name_of(value: object) -> str:
-    """Short, and the same in every process, which the order of a set is not."""
+    """Return a short name; sets are sorted, because their order differs between processes."""
     return str(sorted(value) if isinstance(value, set) else value)[:30]
 
 
-@pytest.mark.parametrize(("body", "options", "status", "fields"), BAD_FORMS, ids=name_of)
+@pytest.mark.parametrize(("body", "options", "status", "fields"), INVALID_FORMS, ids=name_of)
 @pytest.mark.req("A6", "S11")
-def test_a_form_that_does_not_fit_is_refused(
+def test_invalid_form_is_rejected(
     client: FlaskClient,
     session: Session,
     storage: Storage,
@@ -156,33 +159,31 @@ def test_a_form_that_does_not_fit_is_refused(
     status: int,
     fields: set[str],
 ) -> None:
-    answer = client.post(FILES, data=body, headers=headers, **options)
+    response = client.post(FILES, data=body, headers=headers, **options)
 
-    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
-    assert set(answer.get_json().get("errors", {})) == fields
-    assert_nothing_is_kept(session, storage)
+    assert (response.status_code, response.content_type) == (status, "application/problem+json")
+    assert set(response.get_json().get("errors", {})) == fields
+    assert_nothing_is_stored(session, storage)
 
 
 @pytest.fixture
-def _small_files(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take in files of up to 2000 bytes."""
-    monkeypatch.setitem(app.extensions, "settings", replace(settings_of(app), UPLOAD_MAX_BYTES=2000))
+def _small_limit(replace_component: ReplaceComponent) -> None:
+    """Limit files to 2000 bytes."""
+    replace_component(DataFilesSettings(UPLOAD_MAX_BYTES=2000))
 
 
-@pytest.mark.usefixtures("_small_files")
-@pytest.mark.parametrize(("size", "status"), [(2000, 201), (2001, 413), (2000 + forms.FORM_BYTES, 413), (10**6, 413)])
+@pytest.mark.usefixtures("_small_limit")
+@pytest.mark.parametrize(("size", "status"), [(2000, 201), (2001, 413), (2000 + FORM_BYTES, 413), (10**6, 413)])
 @pytest.mark.req("S10", "S11")
-def test_a_file_that_is_too_large_is_refused(
-    client: FlaskClient, headers: dict[str, str], size: int, status: int
-) -> None:
-    answer = upload(client, headers, b"x" * size, "a.csv")
+def test_too_large_file_is_rejected(client: FlaskClient, headers: dict[str, str], size: int, status: int) -> None:
+    response = upload(client, headers, b"x" * size, "a.csv")
 
-    assert answer.status_code == status
-    assert status == 201 or answer.get_json()["message"] == "The file is too large: at most 2000 bytes are taken in."
+    assert response.status_code == status
+    assert status == 201 or response.get_json()["message"] == "The file is too large: the limit is 2000 bytes."
 
 
 @pytest.mark.req("S10")
-def test_only_files_may_be_larger_than_other_bodies(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_larger_limit_is_for_uploads_only(client: FlaskClient, headers: dict[str, str]) -> None:
     content = b"x\n" * 1_000_000
 
     file = upload(client, headers, content)
@@ -192,71 +193,95 @@ def test_only_files_may_be_larger_than_other_bodies(client: FlaskClient, headers
 
 
 @pytest.mark.req("S11")
-def test_a_storage_that_is_away_is_told_of_and_leaves_no_row(
-    app: Flask, client: FlaskClient, session: Session, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_storage_outage_returns_503_and_leaves_no_row(
+    client: FlaskClient, session: Session, headers: dict[str, str], replace_component: ReplaceComponent
 ) -> None:
-    gone = unreachable_storage()
-    monkeypatch.setitem(app.extensions, "storage", gone)
+    replace_component(unreachable_storage())
 
-    answer = upload(client, headers)
+    response = upload(client, headers)
 
-    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
-    assert answer.headers["Retry-After"] == "5"
+    assert (response.status_code, response.content_type) == (503, "application/problem+json")
+    assert response.headers["Retry-After"] == "5"
     assert session.scalar(sa.select(sa.func.count(DataFile.id))) == 0
 
 
 @pytest.mark.req("S11")
-def test_no_room_for_a_form_is_told_of(
-    client: FlaskClient, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_returns_503(client: FlaskClient, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> object:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("app.data_files.forms.SpooledTemporaryFile", full)
+    monkeypatch.setattr(SPOOLED_FILE, full)
 
-    answer = upload(client, headers, b"x" * 600_000)
+    response = upload(client, headers, b"x" * 600_000)
 
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
 
 
 @pytest.mark.req("S5")
-def test_a_form_holds_no_connection_while_it_is_read(
-    app: Flask, client: FlaskClient, session: Session, user: User, monkeypatch: pytest.MonkeyPatch
+def test_reading_a_form_holds_no_database_connection(
+    app: Flask,
+    client: FlaskClient,
+    session: Session,
+    scoped_key: ScopedKey,
+    user: User,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    key = with_key(session, user, "files:write")  # which is looked up in the database
-    upload(client, key)  # the use of it is noted once in a while
+    key = scoped_key(user, "files:write")  # looked up in the database
     session.rollback()
     with app.app_context():
         pool: Any = db.engine.pool
     in_use: list[int] = []
 
-    def look(file: FileStorage) -> int:
+    def open_file(*args: Any, **options: Any) -> IO[bytes]:
         in_use.append(pool.checkedout())
-        return size(file)
+        return SpooledTemporaryFile(*args, **options)
 
-    size: Callable[[FileStorage], int] = forms._size
-    monkeypatch.setattr(forms, "_size", look)
+    monkeypatch.setattr(SPOOLED_FILE, open_file)
 
-    answer = upload(client, key)
+    response = upload(client, key)
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert in_use == [0]
 
 
-@pytest.mark.req("A2")
-def test_who_is_not_signed_in_uploads_nothing(client: FlaskClient, session: Session, storage: Storage) -> None:
-    assert upload(client, {}).status_code == 401
-    assert_nothing_is_kept(session, storage)
-
-
-@pytest.mark.parametrize(("scope", "status"), [("files:write", 201), ("files:read", 403), ("locations:write", 403)])
-@pytest.mark.req("A2")
-def test_a_key_uploads_if_it_is_for_that(
-    client: FlaskClient, session: Session, user: User, scope: str, status: int
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(form(part("file", b"x\n" * 400_000)), 201), (form(part("file", b"x\n" * 400_000), end=b""), 400)],
+    ids=["complete", "incomplete"],
+)
+@pytest.mark.req("S10")
+def test_large_upload_is_spooled_to_disk_and_closed(
+    client: FlaskClient, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch, body: bytes, status: int
 ) -> None:
-    assert upload(client, with_key(session, user, scope)).status_code == status
+    files: list[SpooledTemporaryFile[bytes]] = []
+
+    class RecordedFile(SpooledTemporaryFile[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            files.append(self)
+
+    monkeypatch.setattr(SPOOLED_FILE, RecordedFile)
+
+    response = client.post(FILES, data=body, headers=headers, **FORM)
+
+    assert response.status_code == status
+    assert [(vars(file)["_rolled"], file.closed) for file in files] == [(True, True)]
+
+
+@pytest.mark.req("A2")
+def test_upload_without_login_is_rejected(client: FlaskClient, session: Session, storage: Storage) -> None:
+    assert upload(client, {}).status_code == 401
+    assert_nothing_is_stored(session, storage)
+
+
+@pytest.mark.parametrize(("scope", "status"), [("files:write", 201), ("files:read", 403), ("other:write", 403)])
+@pytest.mark.req("A2")
+def test_api_key_needs_the_write_scope(
+    client: FlaskClient, scoped_key: ScopedKey, user: User, scope: str, status: int
+) -> None:
+    assert upload(client, scoped_key(user, scope)).status_code == status
 
 
 @pytest.mark.req("A8")
-def test_uploads_have_the_limit_of_making_things(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_uploads_have_the_rate_limit_of_creations(client: FlaskClient, headers: dict[str, str]) -> None:
     assert upload(client, headers).headers["RateLimit-Limit"] == "50"

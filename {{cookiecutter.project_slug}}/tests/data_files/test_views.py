@@ -1,4 +1,4 @@
-"""Files and tests through the API: one's own, whole or in part, and nobody else's."""
+"""Files and tests through the API: callers see only their own."""
 
 from __future__ import annotations
 
@@ -12,43 +12,32 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import User
 from app.data_files.models import DataFile, TestRun
-from app.database import now
-from app.storage import Storage
+from app.platform.database.base import utc_now
+from app.platform.storage import Storage
 from tests.accounts.factory import bearer
-from tests.api_keys.factory import with_key
+from tests.data_files.conftest import ScopedKey
 from tests.data_files.factory import FILES, TESTS, make_file, make_run
+from tests.pages import all_items
 
 pytestmark = [pytest.mark.req("A4"), pytest.mark.usefixtures("storage")]
 
 
-@pytest.fixture
-def file(app: Flask, session: Session, user: User) -> DataFile:
-    return make_file(app, session, user)
-
-
-def pages(client: FlaskClient, path: str, headers: dict[str, str]) -> list[int]:
-    seen: list[int] = []
-    cursor = None
-    while True:
-        query: dict[str, Any] = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-        body = client.get(path, query_string=query, headers=headers).get_json()
-        seen += [item["id"] for item in body["items"]]
-        if (cursor := body["next"]) is None:
-            return seen
+def ids_on_all_pages(client: FlaskClient, path: str, headers: dict[str, str]) -> list[int]:
+    return [item["id"] for item in all_items(client, path, headers, limit=2)]
 
 
 def test_files_are_listed_newest_first(
     app: Flask, client: FlaskClient, session: Session, user: User, other_user: User, headers: dict[str, str]
 ) -> None:
-    time = now()
+    time = utc_now()
     files = [make_file(app, session, user) for _ in range(5)]
-    for row, age in zip(files, (0, 0, 1, 0, 60), strict=True):  # equal times across a page's edge
+    for row, age in zip(files, (0, 0, 1, 0, 60), strict=True):  # equal times on two pages
         row.created_at = time - timedelta(seconds=age)
     session.commit()
     make_file(app, session, other_user)
     expected = sorted(files, key=lambda row: (row.created_at, row.id), reverse=True)
 
-    assert pages(client, FILES, headers) == [row.id for row in expected]
+    assert ids_on_all_pages(client, FILES, headers) == [row.id for row in expected]
 
 
 def test_tests_are_listed_newest_first(
@@ -57,10 +46,10 @@ def test_tests_are_listed_newest_first(
     runs = [make_run(session, file) for _ in range(5)]
     make_run(session, make_file(app, session, other_user))
 
-    assert pages(client, TESTS, headers) == [run.id for run in reversed(runs)]
+    assert ids_on_all_pages(client, TESTS, headers) == [run.id for run in reversed(runs)]
 
 
-def test_a_file_is_deleted_and_the_history_of_its_tests_stays(
+def test_deleting_a_file_keeps_its_test_history(
     client: FlaskClient, session: Session, storage: Storage, file: DataFile, headers: dict[str, str]
 ) -> None:
     run = make_run(
@@ -72,7 +61,7 @@ def test_a_file_is_deleted_and_the_history_of_its_tests_stays(
     history = client.get(f"{TESTS}/{run.id}", headers=headers).get_json()
 
     assert (first.status_code, first.data, second.status_code) == (204, b"", 404)
-    assert list(storage.entries("data-files/")) == []
+    assert list(storage.list_objects("data-files/")) == []
     assert (history["data_file_id"], history["file_name"], history["status"]) == (None, "people.csv", "passed")
     assert history["report"] == {"rows": 1, "problem_count": 0, "columns": [], "problems": []}
 
@@ -88,7 +77,7 @@ def test_a_file_is_deleted_and_the_history_of_its_tests_stays(
     ],
 )
 @pytest.mark.req("A2")
-def test_somebody_else_s_are_answered_like_those_that_are_not_there(
+def test_other_users_objects_look_like_missing_ones(
     app: Flask,
     client: FlaskClient,
     session: Session,
@@ -101,13 +90,13 @@ def test_somebody_else_s_are_answered_like_those_that_are_not_there(
     file = make_file(app, session, other_user)
     run = make_run(session, file)
 
-    answers = [
+    responses = [
         client.open(f"/api/v1{path.format(file=file_id, run=run_id)}", method=method, headers=headers)
         for file_id, run_id in ((file.id, run.id), (2**40, 2**40))
     ]
 
-    bodies = [answer.get_json() for answer in answers]
-    assert [answer.status_code for answer in answers] == [404, 404]
+    bodies = [response.get_json() for response in responses]
+    assert [response.status_code for response in responses] == [404, 404]
     assert bodies[0]["message"] == bodies[1]["message"]
     assert storage.exists(file.storage_key)
 
@@ -125,51 +114,51 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
 @pytest.mark.req("A2")
-def test_a_key_opens_what_it_is_for(
-    client: FlaskClient, session: Session, user: User, method: str, path: str, scope: str
+def test_api_key_needs_the_scope_of_the_route(
+    client: FlaskClient, scoped_key: ScopedKey, user: User, method: str, path: str, scope: str
 ) -> None:
     other = {"files:read": "files:write", "files:write": "files:read"}[scope]
 
-    nobody = client.open(path, method=method)
-    refused = client.open(path, method=method, headers=with_key(session, user, other))
-    opened = client.open(path, method=method, headers=with_key(session, user, scope))
+    anonymous = client.open(path, method=method)
+    rejected = client.open(path, method=method, headers=scoped_key(user, other))
+    allowed = client.open(path, method=method, headers=scoped_key(user, scope))
 
-    assert (nobody.status_code, refused.status_code) == (401, 403)
-    assert opened.status_code in (200, 404)
+    assert (anonymous.status_code, rejected.status_code) == (401, 403)
+    assert allowed.status_code in (200, 404)
 
 
-@pytest.mark.parametrize("body", [{}, {"json": {}}])
-def test_a_test_is_begun_and_where_to_ask_for_it_is_said(
-    client: FlaskClient, session: Session, file: DataFile, headers: dict[str, str], body: dict[str, Any]
+@pytest.mark.parametrize("options", [{}, {"json": {}}])
+def test_starting_a_test_returns_its_location(
+    client: FlaskClient, session: Session, file: DataFile, headers: dict[str, str], options: dict[str, Any]
 ) -> None:
-    answer = client.post(f"/api/v2/data-files/{file.id}/tests", headers=headers, **body)
+    response = client.post(f"/api/v2/data-files/{file.id}/tests", headers=headers, **options)
 
     run = session.query(TestRun).one()
-    told = answer.get_json()
-    assert answer.status_code == 202
-    assert answer.headers["Location"] == f"/api/v2/tests/{run.id}"
-    assert (told["id"], told["data_file_id"], told["file_name"]) == (run.id, file.id, "people.csv")
-    assert told["status"] in ("pending", "passed")  # passed, where tasks run at once
-    asked = client.get(answer.headers["Location"], headers=headers).get_json()
-    assert asked["status"] == run.status
+    body = response.get_json()
+    assert response.status_code == 202
+    assert response.headers["Location"] == f"/api/v2/tests/{run.id}"
+    assert (body["id"], body["data_file_id"], body["file_name"]) == (run.id, file.id, "people.csv")
+    assert body["status"] in ("pending", "passed")  # passed if tasks run eagerly
+    polled = client.get(response.headers["Location"], headers=headers).get_json()
+    assert polled["status"] == run.status
 
 
-@pytest.mark.parametrize("body", [{"json": {"fast": True}}, {"json": []}])
+@pytest.mark.parametrize("options", [{"json": {"fast": True}}, {"json": []}])
 @pytest.mark.req("A6")
-def test_a_test_takes_no_options(
-    client: FlaskClient, file: DataFile, headers: dict[str, str], body: dict[str, Any]
+def test_options_of_a_test_are_rejected(
+    client: FlaskClient, file: DataFile, headers: dict[str, str], options: dict[str, Any]
 ) -> None:
-    assert client.post(f"{FILES}/{file.id}/tests", headers=headers, **body).status_code == 422
+    assert client.post(f"{FILES}/{file.id}/tests", headers=headers, **options).status_code == 422
 
 
-def test_a_test_waits_while_the_queue_is_away(
+def test_test_stays_pending_during_queue_outage(
     client: FlaskClient, session: Session, file: DataFile, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.data_files.tasks.run_test.send_if_possible", lambda _: False)
+    monkeypatch.setattr("app.data_files.tasks.run_test.try_delay", lambda _: False)
 
-    answer = client.post(f"{FILES}/{file.id}/tests", headers=headers)
+    response = client.post(f"{FILES}/{file.id}/tests", headers=headers)
 
-    assert (answer.status_code, answer.get_json()["status"]) == (202, "pending")
+    assert (response.status_code, response.get_json()["status"]) == (202, "pending")
     assert session.query(TestRun).one().status == "pending"
 
 
@@ -178,11 +167,13 @@ def test_a_test_waits_while_the_queue_is_away(
     ("method", "path", "limit"),
     [("GET", FILES, "300"), ("GET", TESTS, "300"), ("GET", f"{TESTS}/1", "200"), ("DELETE", f"{FILES}/1", "50")],
 )
-def test_limits(client: FlaskClient, headers: dict[str, str], method: str, path: str, limit: str) -> None:
+def test_routes_have_their_rate_limits(
+    client: FlaskClient, headers: dict[str, str], method: str, path: str, limit: str
+) -> None:
     assert client.open(path, method=method, headers=headers).headers["RateLimit-Limit"] == limit
 
 
-def test_another_user_s_list_is_empty(app: Flask, client: FlaskClient, file: DataFile, other_user: User) -> None:
+def test_list_of_another_user_is_empty(app: Flask, client: FlaskClient, file: DataFile, other_user: User) -> None:
     body = client.get(FILES, headers=bearer(app, other_user)).get_json()
 
     assert body == {"items": [], "next": None}

@@ -1,4 +1,4 @@
-"""Positions to test with."""
+"""Factories of positions."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User
-from app.database import now
 from app.locations.models import UserLocation
+from app.platform.database.base import utc_now
 
 
 def make_location(
     session: Session, user: User, *, at: datetime | None = None, latitude: float = 52.5, longitude: float = 13.4
 ) -> UserLocation:
-    """A position of a user, now unless another time is given."""
-    location = UserLocation(user_id=user.id, latitude=latitude, longitude=longitude, recorded_at=at or now())
+    """Create a position of a user, by default of the current time."""
+    location = UserLocation(user_id=user.id, latitude=latitude, longitude=longitude, recorded_at=at or utc_now())
     session.add(location)
     session.commit()
     return location

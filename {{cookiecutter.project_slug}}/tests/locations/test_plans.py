@@ -1,4 +1,4 @@
-"""What is asked of positions and of who made them is answered from indexes, at a million rows."""
+"""Queries of positions and of their users use indexes, with a million rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
-from app.database import now
 from app.locations import service
+from app.platform.database.base import utc_now
 from tests.plans import long_tables, plans
+from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.running
 
@@ -30,31 +31,31 @@ FILL = [
 ]
 
 QUERIES: dict[str, Callable[[Session], object]] = {
-    "a history": lambda session: service.history(session, 7, 50, None),
-    "a history, a later page": lambda session: service.history(session, 7, 50, (now() - timedelta(days=9), ROWS // 2)),
+    "history": lambda session: service.history(session, 7, 50, None),
+    "history, later page": lambda session: service.history(session, 7, 50, (utc_now() - timedelta(days=9), ROWS // 2)),
     "active users": lambda session: service.active(session.connection(), 5, None, 50, None),
-    "active users of a day": lambda session: service.active(session.connection(), 1440, None, 50, None),
+    "active users of one day": lambda session: service.active(session.connection(), 1440, None, 50, None),
     "active users in a box": lambda session: service.active(session.connection(), 60, BERLIN, 50, None),
-    "active users, a later page": lambda session: service.active(session.connection(), 60, None, 5, (now(), 40)),
-    "the count of a day": service.count_recent,
-    "an export": lambda session: list(service.tell(session, 7)),
-    "an erasure": lambda session: service.forget(session, 7),
-    "the end of a user": lambda session: session.execute(sa.text("DELETE FROM user_locations WHERE user_id = 7")),
+    "active users, later page": lambda session: service.active(session.connection(), 60, None, 5, (utc_now(), 40)),
+    "count of one day": service.count_recent,
+    "export": lambda session: list(service.export(session, 7)),
+    "erasure": lambda session: service.erase(session, 7),
+    "deletion of a user": lambda session: session.execute(sa.text("DELETE FROM user_locations WHERE user_id = 7")),
     "a profile": lambda session: accounts.profile(session.connection(), 7),
-    "a user by e-mail": lambda session: accounts.find(session, "user7@example.org"),
+    "a user by e-mail": lambda session: accounts.find_by_email(session, "user7@example.org"),
 }
 
 
 @pytest.fixture(scope="module")
-def positions(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
-    with long_tables(request.getfixturevalue("postgres"), "plans_of_positions", FILL) as engine:
+def engine(postgres: PostgresServer) -> Iterator[sa.Engine]:
+    with long_tables(postgres, "plans_of_positions", FILL) as engine:
         yield engine
 
 
 @pytest.mark.parametrize("name", QUERIES)
 @pytest.mark.req("D1")
-def test_no_table_is_read_through(positions: sa.Engine, name: str) -> None:
-    found = plans(positions, QUERIES[name])
+def test_query_reads_no_whole_table(engine: sa.Engine, name: str) -> None:
+    found = plans(engine, QUERIES[name])
 
     assert found
     assert not [plan for plan in found if "Seq Scan" in plan]

@@ -1,4 +1,4 @@
-"""What tests of monitoring stand on: the programs, the committed files, and somebody who is paged."""
+"""Fixtures for tests of monitoring: the programs, a fake PagerDuty, an Alertmanager."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 import yaml
 
 from tests.environments import ROOT
-from tests.monitoring.scaling import paging
+from tests.monitoring.local_configuration import local_alertmanager
 from tests.servers import ServerError
 from tests.servers.alertmanager import AlertmanagerServer, start_alertmanager
-from tests.servers.pager import Pager, start_pager
+from tests.servers.fake_pagerduty import FakePagerDuty, start_fake_pagerduty
 from tests.servers.prometheus import find_program
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
 ALERTMANAGER = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _programs() -> None:
-    """Skip where there is no Prometheus: no wheel brings one."""
+@pytest.fixture(scope="session")
+def monitoring_programs() -> None:
+    """Skip tests on a machine without Prometheus and Alertmanager; no wheel contains them."""
     try:
         for alternatives in (("prometheus",), ("promtool",), ("amtool",), ("alertmanager", "prometheus-alertmanager")):
             find_program(*alternatives)
@@ -31,14 +31,16 @@ def _programs() -> None:
 
 
 @pytest.fixture
-def pager() -> Iterator[Pager]:
-    with start_pager() as pager:
-        yield pager
+def fake_pagerduty() -> Iterator[FakePagerDuty]:
+    with start_fake_pagerduty() as fake_pagerduty:
+        yield fake_pagerduty
 
 
 @pytest.fixture
-def alertmanager(pager: Pager, tmp_path: Path) -> Iterator[AlertmanagerServer]:
-    """An Alertmanager with the committed configuration, which pages the pager."""
+def alertmanager(
+    monitoring_programs: None, fake_pagerduty: FakePagerDuty, tmp_path: Path
+) -> Iterator[AlertmanagerServer]:
+    """An Alertmanager with the committed configuration, which sends to the fake PagerDuty and Slack."""
     configuration: Any = yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))
-    with start_alertmanager(paging(configuration, pager, tmp_path)) as server:
+    with start_alertmanager(local_alertmanager(configuration, fake_pagerduty, tmp_path)) as server:
         yield server

@@ -1,69 +1,81 @@
-"""Who is told of what: by amtool, and by a real Alertmanager with somebody who is paged."""
+"""Routing, messages and inhibition of alerts: with amtool, and with a real Alertmanager and a fake PagerDuty."""
 
 from __future__ import annotations
 
 import pytest
 
-from app.observability.slo.alerts import ALERTS, Alert
+from app.platform.telemetry.alerts import Alert
+from monitoring.alerts import PLATFORM_ALERTS
+from monitoring.burn_rates import FAST_BURN_ALERTS, SLOW_BURN_ALERTS
+from monitoring.commands import FEATURE_ALERTS
 from tests.monitoring.conftest import ALERTMANAGER
 from tests.servers import wait_until
 from tests.servers.alertmanager import AlertmanagerServer
-from tests.servers.pager import Pager
+from tests.servers.fake_pagerduty import FakePagerDuty
 from tests.servers.prometheus import run_tool
 
-pytestmark = [pytest.mark.running, pytest.mark.req("O4")]
+pytestmark = [pytest.mark.running, pytest.mark.usefixtures("monitoring_programs"), pytest.mark.req("O4")]
 
 RUNBOOK = "https://example.org/runbook"
+ALERTS = (*FAST_BURN_ALERTS, *SLOW_BURN_ALERTS, *PLATFORM_ALERTS, *FEATURE_ALERTS)
 
 
 def alert(name: str, severity: str, **labels: str) -> dict[str, dict[str, str]]:
-    """An alert as Prometheus tells it."""
-    texts = {"summary": f"{name} of {labels}", "description": "So it is.", "runbook_url": f"{RUNBOOK}#{name.lower()}"}
-    return {"labels": {"alertname": name, "severity": severity, "job": "service", **labels}, "annotations": texts}
+    """An alert as Prometheus sends it."""
+    annotations = {
+        "summary": f"{name} of {labels}",
+        "description": "Details.",
+        "runbook_url": f"{RUNBOOK}#{name.lower()}",
+    }
+    return {"labels": {"alertname": name, "severity": severity, "job": "service", **labels}, "annotations": annotations}
 
 
-def test_alertmanager_takes_the_configuration() -> None:
-    ran = run_tool("amtool", "check-config", str(ALERTMANAGER))
+def test_amtool_accepts_the_configuration() -> None:
+    result = run_tool("amtool", "check-config", str(ALERTMANAGER))
 
-    assert ran.returncode == 0, ran.stdout
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-def test_critical_alerts_call_somebody_and_warnings_are_written_down(alert: Alert) -> None:
+def test_critical_alerts_go_to_pagerduty_and_warnings_to_slack(alert: Alert) -> None:
     receiver = {"critical": "pagerduty", "warning": "slack"}[alert.severity]
     labels = (f"alertname={alert.name}", f"severity={alert.severity}", "job=service")
 
-    ran = run_tool(
+    result = run_tool(
         "amtool", "config", "routes", "test", f"--config.file={ALERTMANAGER}", f"--verify.receivers={receiver}", *labels
     )
 
-    assert ran.returncode == 0, ran.stdout
+    assert result.returncode == 0, result.stdout
 
 
-def test_a_page_says_what_is_wrong_and_links_to_what_to_do(alertmanager: AlertmanagerServer, pager: Pager) -> None:
+def test_page_names_the_alerts_and_links_to_the_runbook(
+    alertmanager: AlertmanagerServer, fake_pagerduty: FakePagerDuty
+) -> None:
     alertmanager.post([alert("AvailabilityBudgetBurnsFast", "critical", endpoint=route) for route in ("/a", "/b")])
 
-    page = pager.page("AvailabilityBudgetBurnsFast")
+    page = fake_pagerduty.page("AvailabilityBudgetBurnsFast")
 
     assert page["payload"]["severity"] == "critical"
     assert page["payload"]["component"] == "service"
-    assert page["payload"]["summary"].endswith("and 2 alerts in all")
+    assert page["payload"]["summary"].endswith("; 2 alerts in total")
     assert page["links"] == [{"href": f"{RUNBOOK}#availabilitybudgetburnsfast", "text": "What to do"}]
-    assert page["payload"]["custom_details"]["alerts"].count("So it is.") == 2
+    assert page["payload"]["custom_details"]["alerts"].count("Details.") == 2
 
 
-def test_a_warning_says_what_is_wrong_and_links_to_what_to_do(alertmanager: AlertmanagerServer, pager: Pager) -> None:
+def test_slack_message_names_alert_and_links_runbook(
+    alertmanager: AlertmanagerServer, fake_pagerduty: FakePagerDuty
+) -> None:
     alertmanager.post([alert("QueueGrows", "warning", queue="default")])
 
-    message = pager.message("QueueGrows")
+    message = fake_pagerduty.message("QueueGrows")
 
     assert message["title_link"] == f"{RUNBOOK}#queuegrows"
-    assert "{'queue': 'default'}. So it is." in message["text"]
-    assert pager.pages == []
+    assert "{'queue': 'default'}. Details." in message["text"]
+    assert fake_pagerduty.pages == []
 
 
-def test_what_is_critical_silences_the_warnings_of_its_route_alone(
-    alertmanager: AlertmanagerServer, pager: Pager
+def test_critical_alert_inhibits_warnings_of_its_route_only(
+    alertmanager: AlertmanagerServer, fake_pagerduty: FakePagerDuty
 ) -> None:
     alertmanager.post(
         [
@@ -75,36 +87,36 @@ def test_what_is_critical_silences_the_warnings_of_its_route_alone(
         ]
     )
 
-    pager.message("LatencyBudgetBurnsSlowly")
-    pager.message("QueueGrows")
-    assert alertmanager.silenced() == {"AvailabilityBudgetBurnsSlowly"}
-    assert not [message for message in pager.messages if message["title"] == "AvailabilityBudgetBurnsSlowly"]
+    fake_pagerduty.message("LatencyBudgetBurnsSlowly")
+    fake_pagerduty.message("QueueGrows")
+    assert alertmanager.inhibited_alerts() == {"AvailabilityBudgetBurnsSlowly"}
+    assert not [message for message in fake_pagerduty.messages if message["title"] == "AvailabilityBudgetBurnsSlowly"]
 
 
-def test_a_service_that_is_down_silences_all_that_is_its_and_a_container_only_its_own(
-    alertmanager: AlertmanagerServer, pager: Pager
+def test_down_alerts_inhibit_alerts_of_the_same_service_or_instance(
+    alertmanager: AlertmanagerServer, fake_pagerduty: FakePagerDuty
 ) -> None:
     alertmanager.post(
         [
             alert("InstanceDown", "warning", instance="a"),
-            alert("OfTheContainer", "warning", instance="a"),
-            alert("OfAnotherOne", "warning", instance="b"),
+            alert("OfSameInstance", "warning", instance="a"),
+            alert("OfOtherInstance", "warning", instance="b"),
         ]
     )
-    assert wait_until(lambda: alertmanager.silenced() == {"OfTheContainer"}, 10)
+    assert wait_until(lambda: alertmanager.inhibited_alerts() == {"OfSameInstance"}, 60)
 
-    alertmanager.post([alert("ServiceDown", "critical"), alert("OfAnotherService", "critical", job="worker")])
+    alertmanager.post([alert("ServiceDown", "critical"), alert("OfOtherService", "critical", job="worker")])
 
-    pager.page("ServiceDown")
-    pager.page("OfAnotherService")
-    assert alertmanager.silenced() == {"InstanceDown", "OfTheContainer", "OfAnotherOne"}
+    fake_pagerduty.page("ServiceDown")
+    fake_pagerduty.page("OfOtherService")
+    assert alertmanager.inhibited_alerts() == {"InstanceDown", "OfSameInstance", "OfOtherInstance"}
 
 
-def test_it_is_told_when_it_is_over(alertmanager: AlertmanagerServer, pager: Pager) -> None:
-    burning = alert("ServiceDown", "critical")
-    alertmanager.post([burning])
-    page = pager.page("ServiceDown")
+def test_resolved_alert_resolves_the_page(alertmanager: AlertmanagerServer, fake_pagerduty: FakePagerDuty) -> None:
+    firing = alert("ServiceDown", "critical")
+    alertmanager.post([firing])
+    page = fake_pagerduty.page("ServiceDown")
 
-    alertmanager.post([{**burning, "endsAt": "2026-01-01T00:00:00Z", "startsAt": "2025-12-31T00:00:00Z"}])
+    alertmanager.post([{**firing, "endsAt": "2026-01-01T00:00:00Z", "startsAt": "2025-12-31T00:00:00Z"}])
 
-    assert pager.page("ServiceDown", "resolve")["dedup_key"] == page["dedup_key"]
+    assert fake_pagerduty.page("ServiceDown", "resolve")["dedup_key"] == page["dedup_key"]

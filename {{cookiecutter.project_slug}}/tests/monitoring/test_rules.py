@@ -1,4 +1,4 @@
-"""Each alert fires when it should and is quiet when it should be, by promtool's own account."""
+"""Each alert fires on its condition only, checked with promtool."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ import pytest
 import yaml
 from flask import Flask
 
-from app.observability.slo.alerts import ALERTS, FAST_BURNS, INDICATORS, PLATFORM, SLOW_BURNS, Alert, Indicator
-from app.observability.slo.objectives import objectives_of
-from tests.monitoring.burns import BURNINGS, Burning
+from app.platform.telemetry.alerts import Alert, template_variable
+from app.platform.telemetry.objectives import objectives_of
+from monitoring.alerts import PLATFORM_ALERTS
+from monitoring.burn_rates import FAST_BURN_ALERTS, INDICATORS, SLOW_BURN_ALERTS, Indicator
+from monitoring.commands import FEATURE_ALERTS
+from tests.monitoring import burn_rate_cases, platform_alert_cases
+from tests.monitoring.alert_cases import feature_cases
+from tests.monitoring.burn_rate_cases import BurnRateCase
 from tests.monitoring.conftest import RULES
-from tests.monitoring.platform import CASES
 from tests.servers.prometheus import run_tool
 
-pytestmark = pytest.mark.running
+pytestmark = [pytest.mark.running, pytest.mark.usefixtures("monitoring_programs")]
 
 RUNBOOK = "https://example.org/runbook"
-BUDGETS = {"latency": 0.05, "error": 0.01, "availability": 0.01}  # of a route with no figures of its own
-BY_NAME = {alert.name: alert for alert in ALERTS}
+DEFAULT_BUDGETS = {"latency": 0.05, "error": 0.01, "availability": 0.01}
+ALERTS = (*PLATFORM_ALERTS, *FEATURE_ALERTS)
+CASES = (*platform_alert_cases.CASES, *feature_cases())
 
-Group = dict[str, Any]
+Json = dict[str, Any]
 
 
-def group(name: str, series: Mapping[str, str], expected: Sequence[Group]) -> Group:
-    """A part of promtool's test file."""
+def promtool_group(name: str, series: Mapping[str, str], expected: Sequence[Json]) -> Json:
+    """A test group of promtool's test file."""
     return {
         "name": name,
         "interval": "1m",
@@ -38,73 +43,80 @@ def group(name: str, series: Mapping[str, str], expected: Sequence[Group]) -> Gr
     }
 
 
-def _series(series: Mapping[str, str]) -> list[Group]:
+def _series(series: Mapping[str, str]) -> list[Json]:
     return [{"series": labels, "values": values} for labels, values in series.items()]
 
 
-def expectation(alert: Alert, minutes: int, labels: Mapping[str, str] | None, value: str = "") -> Group:
-    """Who is told what; nobody is told anything where there are no labels."""
-    told = [] if labels is None else [_told(alert, labels, value)]
-    return {"eval_time": f"{minutes}m", "alertname": alert.name, "exp_alerts": told}
+def expectation(alert: Alert, minutes: int, labels: Mapping[str, str] | None, value: str = "") -> Json:
+    """The expected alert with its message; without labels, no alert."""
+    expected = [] if labels is None else [_expected_alert(alert, labels, value)]
+    return {"eval_time": f"{minutes}m", "alertname": alert.name, "exp_alerts": expected}
 
 
-def _told(alert: Alert, labels: Mapping[str, str], value: str) -> Group:
-    def filled(text: str) -> str:
-        for name, known in {f"$labels.{name}": known for name, known in labels.items()}.items():
-            text = text.replace("{" + "{ " + name + " }}", known)
-        for name in ("$value", "$value | humanizePercentage"):
-            text = text.replace("{" + "{ " + name + " }}", value)
-        return text
+def _expected_alert(alert: Alert, labels: Mapping[str, str], value: str) -> Json:
+    values = {f"$labels.{name}": label for name, label in labels.items()}
+    values |= {"$value": value, "$value | humanizePercentage": value}
 
-    texts = {"summary": filled(alert.summary), "description": filled(alert.description)}
-    texts["runbook_url"] = f"{RUNBOOK}#{alert.name.lower()}"
-    return {"exp_labels": {"severity": alert.severity, "job": "service", **labels}, "exp_annotations": texts}
+    def render(template: str) -> str:
+        for name, text in values.items():
+            template = template.replace(template_variable(name), text)
+        return template
+
+    annotations = {"summary": render(alert.summary), "description": render(alert.description)}
+    annotations["runbook_url"] = f"{RUNBOOK}#{alert.name.lower()}"
+    return {"exp_labels": {"severity": alert.severity, "job": "service", **labels}, "exp_annotations": annotations}
 
 
-def promtool_finds(groups: Sequence[Group], folder: Path, evaluated_every: int = 1) -> str:
-    """What promtool has to object to; nothing when all is as expected."""
+def promtool_failures(groups: Sequence[Json], folder: Path, evaluation_minutes: int = 1) -> str:
+    """Run promtool; returns its report if a test fails."""
     order = [group["name"] for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]]
     file = {"rule_files": [str(RULES)], "group_eval_order": order, "tests": groups}
-    file["evaluation_interval"] = f"{evaluated_every}m"
+    file["evaluation_interval"] = f"{evaluation_minutes}m"
     (folder / "test.yml").write_text(json.dumps(file))  # JSON is YAML
-    ran = run_tool("promtool", "test", "rules", "test.yml", folder=folder)
-    return "" if ran.returncode == 0 else ran.stdout
+    result = run_tool("promtool", "test", "rules", "test.yml", folder=folder)
+    return "" if result.returncode == 0 else result.stdout
 
 
 @pytest.mark.req("O3")
-def test_prometheus_takes_the_rules() -> None:
-    ran = run_tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", str(RULES))
+def test_promtool_accepts_the_rules() -> None:
+    result = run_tool("promtool", "check", "rules", "--lint=all", "--lint-fatal", str(RULES))
 
-    assert ran.returncode == 0, ran.stdout
-
-
-@pytest.mark.req("O3")
-def test_every_alert_is_tried_firing_and_quiet() -> None:
-    tried = {alert.name for alert in (*FAST_BURNS, *SLOW_BURNS)}
-    firing = {case.alert for case in CASES if case.fires} | tried
-    quiet = {case.alert for case in CASES if not case.fires} | tried
-
-    assert firing == quiet == BY_NAME.keys()
-    assert {(burning.fast, burning.slow) for burning in BURNINGS} >= {(True, False), (False, True), (False, False)}
+    assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.req("O3")
-def test_every_route_is_held_to_its_own_objective(app: Flask, tmp_path: Path) -> None:
-    promises = objectives_of(app)
+def test_every_alert_has_firing_and_quiet_cases() -> None:
+    firing = {case.alert for case in CASES if case.fires}
+    quiet = {case.alert for case in CASES if not case.fires}
+    burn_rates = {(case.fast, case.slow) for case in burn_rate_cases.CASES}
+
+    assert firing == quiet == {alert.name for alert in ALERTS}, "add cases to alert_cases.py of the feature's tests"
+    assert burn_rates >= {(True, False), (False, True), (False, False)}
+
+
+@pytest.mark.req("O3")
+def test_every_route_has_the_objective_of_its_view(app: Flask, tmp_path: Path) -> None:
+    objectives = objectives_of(app)
     series = {
-        f"{indicator.counter}{_labels(method, rule)}": "0" for indicator in INDICATORS for method, rule in promises
+        f"{indicator.counter}{_labels(method, rule)}": "0" for indicator in INDICATORS for method, rule in objectives
     }
     budgets = {
         _labels(method, rule, slo=slo): budget
-        for (method, rule), promised in promises.items()
-        for slo, budget in (("latency", 0.05), ("error", promised.errors), ("availability", 1 - promised.availability))
+        for (method, rule), objective in objectives.items()
+        for slo, budget in (
+            ("latency", 0.05),
+            ("error", objective.errors),
+            ("availability", 1 - objective.availability),
+        )
     }
-    seconds = {_labels(method, rule): promised.latency for (method, rule), promised in promises.items()}
-    asked = [_samples("slo:budget:ratio", budgets), _samples("slo:latency_objective:seconds", seconds)]
+    seconds = {_labels(method, rule): objective.latency for (method, rule), objective in objectives.items()}
+    tests = [_expression_test("slo:budget:ratio", budgets), _expression_test("slo:latency_objective:seconds", seconds)]
 
-    found = promtool_finds([{"interval": "1m", "input_series": _series(series), "promql_expr_test": asked}], tmp_path)
+    failures = promtool_failures(
+        [{"interval": "1m", "input_series": _series(series), "promql_expr_test": tests}], tmp_path
+    )
 
-    assert found == ""
+    assert failures == ""
 
 
 def _labels(method: str, rule: str, **more: str) -> str:
@@ -112,42 +124,37 @@ def _labels(method: str, rule: str, **more: str) -> str:
     return "{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
-def _samples(name: str, values: Mapping[str, float]) -> Group:
+def _expression_test(name: str, values: Mapping[str, float]) -> Json:
     expected = [{"labels": name + labels, "value": round(value, 6)} for labels, value in values.items()]
     return {"expr": name, "eval_time": "0m", "exp_samples": expected}
 
 
 @pytest.mark.req("O3")
 @pytest.mark.parametrize("indicator", INDICATORS, ids=lambda indicator: indicator.slo)
-@pytest.mark.parametrize("burning", BURNINGS, ids=lambda burning: burning.name)
-def test_a_budget_that_burns_is_told_and_one_that_lasts_is_not(
-    indicator: Indicator, burning: Burning, tmp_path: Path
-) -> None:
-    budget = BUDGETS[indicator.slo]
+@pytest.mark.parametrize("case", burn_rate_cases.CASES, ids=lambda case: case.name)
+def test_burn_rate_alerts_fire_only_above_their_rates(indicator: Indicator, case: BurnRateCase, tmp_path: Path) -> None:
+    budget = DEFAULT_BUDGETS[indicator.slo]
     route = {"endpoint": "/route", "method": "GET", "slo": indicator.slo}
-    share = f"{burning.phases[-1].burn * budget * 100:.4g}%"
-    tried = ((FAST_BURNS, burning.fast), (SLOW_BURNS, burning.slow))
+    share = f"{case.phases[-1].burn_rate * budget * 100:.4g}%"
+    index = INDICATORS.index(indicator)
     expected = [
-        expectation(alerts[INDICATORS.index(indicator)], burning.minutes, route if fires else None, share)
-        for alerts, fires in tried
+        expectation(alerts[index], case.minutes, route if fires else None, share)
+        for alerts, fires in ((FAST_BURN_ALERTS, case.fast), (SLOW_BURN_ALERTS, case.slow))
     ]
 
-    found = promtool_finds(
-        [group(burning.name, burning.series(indicator.counter, budget), expected)], tmp_path, burning.minutes
-    )
-
-    assert found == ""
+    group = promtool_group(case.name, case.series(indicator.counter, budget), expected)
+    assert promtool_failures([group], tmp_path, case.minutes) == ""
 
 
 @pytest.mark.req("O3")
-@pytest.mark.parametrize("alert", PLATFORM, ids=lambda alert: alert.name)
-def test_a_part_that_is_not_well_is_told_and_one_that_is_well_is_not(alert: Alert, tmp_path: Path) -> None:
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_alert_fires_only_on_its_condition(alert: Alert, tmp_path: Path) -> None:
     groups = [
-        group(
+        promtool_group(
             case.alert, case.series, [expectation(alert, case.minutes, case.labels if case.fires else None, case.value)]
         )
         for case in CASES
         if case.alert == alert.name
     ]
 
-    assert promtool_finds(groups, tmp_path) == ""
+    assert promtool_failures(groups, tmp_path) == ""

@@ -1,19 +1,19 @@
-"""A storage of the test's own."""
+"""A separate storage for each test."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from flask import Flask
 
-from app.settings import settings_of
-from app.storage import Storage
+from app.platform.storage import Storage
+from tests.conftest import ReplaceComponent
+from tests.platform.storage.factory import folder_storage
 
 
 @pytest.fixture
-def storage(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    """An empty storage, which the app uses too."""
-    storage = Storage((tmp_path / "storage").as_uri(), settings_of(app))
-    monkeypatch.setitem(app.extensions, "storage", storage)
+def storage(tmp_path: Path, replace_component: ReplaceComponent) -> Storage:
+    """The app's storage, an empty folder."""
+    storage = folder_storage(tmp_path / "storage")
+    replace_component(storage)
     return storage

@@ -1,4 +1,4 @@
-"""Erasure: nothing is left of somebody but a tombstone and what was done, and nobody else loses anything."""
+"""Tests of the erasure of a user: only the tombstone and the audit log remain, and other users keep their data."""
 
 from __future__ import annotations
 
@@ -13,89 +13,65 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app.accounts.administration import LastAdmin, NoSuchUser
 from app.accounts.models import User, UserSession
+from app.accounts.service import LastAdmin, NoSuchUser
 from app.audit.models import AuditLog
-from app.audit.service import Origin
-from app.database import db, now
-from app.locations.models import UserLocation
-from app.personal_data import Holding
+from app.platform.database.base import db, utc_now
+from app.platform.personal_data import PersonalDataSource
+from app.platform.storage import Storage, StorageUnavailable
+from app.platform.web.client_address import RequestOrigin
+from app.platform.web.route_policy import policy_of
 from app.privacy import service
 from app.privacy.models import Erasure
-from app.privacy.tasks import keep_tombstones
-from app.storage import Storage, StorageUnavailable
+from app.privacy.tasks import sync_tombstones
 from tests.accounts.factory import bearer, make_user
-from tests.locations.factory import make_location
-from tests.privacy.people import Person, make_person, personal_tables
+from tests.privacy.person_factory import Person, create_person_with_data, personal_tables
+
+pytestmark = pytest.mark.usefixtures("storage")
 
 ME = "/api/v1/users/me"
-LOCATIONS = "/api/v1/locations"  # which does not look whether there is such an account
+ADMIN_ONLY = "/api/v1/admin/users"  # does not read the account: 403 for a user's valid session, 401 for a revoked one
+NO_ORIGIN = RequestOrigin(None, None)
 Entries = Callable[[], Sequence[AuditLog]]
 
 
-@pytest.fixture
-def headers(app: Flask, user: User, storage: Storage) -> dict[str, str]:
-    return bearer(app, user)
-
-
-def rows_left(session: Session, person: Person) -> set[str]:
-    """The tables that still hold the row that was made for somebody."""
+def tables_with_rows(session: Session, person: Person) -> set[str]:
+    """Return the tables that still have a row of this person."""
     session.rollback()
     return {
         table.name
         for table in personal_tables()
-        if session.execute(sa.select(table.c.id).where(table.c.id == person.rows[table.name]["id"])).first()
+        if session.execute(sa.select(table.c.id).where(table.c.id.in_(person.ids(table)))).first()
     }
 
 
 @pytest.mark.req("P3")
-def test_nothing_is_left_in_any_table_and_others_keep_all(
-    app: Flask, client: FlaskClient, session: Session, storage: Storage
-) -> None:
-    person, other = make_person(session), make_person(session)
+def test_erasure_deletes_all_rows_of_one_user(app: Flask, client: FlaskClient, session: Session) -> None:
+    person, other = create_person_with_data(app, session), create_person_with_data(app, session)
 
-    answer = client.delete(ME, headers=bearer(app, session.get_one(User, person.user_id)))
+    response = client.delete(ME, headers=bearer(app, session.get_one(User, person.user_id)))
 
-    assert (answer.status_code, answer.data) == (204, b"")
-    assert rows_left(session, person) == {"audit_logs"}  # which only grows
-    assert rows_left(session, other) == {table.name for table in personal_tables()}
-
-
-def test_a_long_history_is_forgotten_in_parts(
-    client: FlaskClient,
-    session: Session,
-    user: User,
-    other_user: User,
-    headers: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("app.locations.service.PAGE", 2)
-    for _ in range(5):
-        make_location(session, user)
-    kept = make_location(session, other_user).id
-
-    answer = client.delete(ME, headers=headers)
-
-    assert answer.status_code == 204
-    assert session.scalars(sa.select(UserLocation.id)).all() == [kept]
+    assert (response.status_code, response.data) == (204, b"")
+    assert tables_with_rows(session, person) == {"audit_logs"}  # append-only
+    assert tables_with_rows(session, other) == {table.name for table in personal_tables()}
 
 
 @pytest.mark.req("P3")
-def test_a_tombstone_stays_in_the_database_and_in_the_storage_and_tells_nothing_personal(
+def test_tombstone_is_stored_twice_without_personal_data(
     client: FlaskClient, session: Session, user: User, headers: dict[str, str], storage: Storage
 ) -> None:
-    user_id, created_at, before = user.id, user.created_at, now()
+    user_id, created_at, before = user.id, user.created_at, utc_now()
 
     client.delete(ME, headers=headers)
 
     erasure = session.scalars(sa.select(Erasure)).one()
-    (key,) = storage.keys("erasures/")
-    kept = json.load(storage.open(key))
+    (key,) = storage.list_keys("erasures/")
+    stored = json.load(storage.open(key))
     assert (erasure.user_id, erasure.user_created_at) == (user_id, created_at)
-    assert before <= erasure.erased_at <= now()
+    assert before <= erasure.erased_at <= utc_now()
     assert erasure.stored_at is not None
     assert key == f"erasures/{user_id}-{created_at:%Y%m%dT%H%M%S%f}Z.json"
-    assert kept == {
+    assert stored == {
         "user_id": user_id,
         "user_created_at": created_at.isoformat(),
         "erased_at": erasure.erased_at.isoformat(),
@@ -103,98 +79,85 @@ def test_a_tombstone_stays_in_the_database_and_in_the_storage_and_tells_nothing_
 
 
 @pytest.mark.req("P3", "P4")
-def test_an_erasure_is_in_the_audit_log(
-    client: FlaskClient, user: User, headers: dict[str, str], audited: Entries
-) -> None:
+def test_erasure_is_audited(client: FlaskClient, user: User, headers: dict[str, str], audit_entries: Entries) -> None:
     user_id = user.id
 
     client.delete(ME, headers={**headers, "X-Request-ID": "erased-by-a-test"})
 
-    (entry,) = audited()
+    (entry,) = audit_entries()
     assert (entry.action, entry.actor_id, entry.target_id) == ("user.erased", user_id, str(user_id))
     assert (entry.address, entry.request_id) == ("127.0.0.1", "erased-by-a-test")
 
 
 @pytest.mark.req("A2", "P3")
-def test_every_session_ends(
+def test_erasure_revokes_every_session_of_the_user(
     app: Flask, client: FlaskClient, user: User, other_user: User, headers: dict[str, str]
 ) -> None:
-    elsewhere, somebody_else = bearer(app, user), bearer(app, other_user)
+    second_session, other_headers = bearer(app, user), bearer(app, other_user)
 
     client.delete(ME, headers=headers)
 
-    assert [client.get(LOCATIONS, headers=sent).status_code for sent in (headers, elsewhere)] == [401, 401]
-    assert client.delete(ME, headers=elsewhere).status_code == 401
-    assert client.get(LOCATIONS, headers=somebody_else).status_code == 200
+    assert [client.get(ADMIN_ONLY, headers=sent).status_code for sent in (headers, second_session)] == [401, 401]
+    assert client.delete(ME, headers=second_session).status_code == 401
+    assert client.get(ADMIN_ONLY, headers=other_headers).status_code == 403
 
 
-def test_sessions_that_redis_was_not_told_of_are_told_of_again(
-    app: Flask, client: FlaskClient, user: User, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_task_repeats_the_revocation_of_sessions(
+    app: Flask, client: FlaskClient, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[list[int]] = []
-    monkeypatch.setattr("app.privacy.views.sessions.end", lambda ids: told.append(list(ids)))
+    revoked: list[list[int]] = []
+    monkeypatch.setattr("app.privacy.views.sessions.revoke", lambda ids: revoked.append(list(ids)))
 
     client.delete(ME, headers=headers)
     with app.app_context():
-        keep_tombstones()
+        sync_tombstones()
 
-    assert len(told[0]) == 1
-    assert told == [told[0], told[0]]
+    assert len(revoked[0]) == 1
+    assert revoked == [revoked[0], revoked[0]]
 
 
-def test_api_keys_cannot_erase(client: FlaskClient, app: Flask, headers: dict[str, str], session: Session) -> None:
-    made = client.post(
-        "/api/v1/api-keys", json={"name": "everything", "scopes": ["profile:read", "files:write"]}, headers=headers
-    )
-
-    answer = client.delete(ME, headers={"X-API-Key": made.get_json()["key"]})
-
-    assert answer.status_code == 403
-    assert session.scalar(sa.select(sa.func.count(User.id))) == 1
+@pytest.mark.parametrize("endpoint", ["v1_privacy.erase", "v2_privacy.erase"])
+def test_erasure_has_no_scope_for_api_keys(app: Flask, endpoint: str) -> None:
+    assert policy_of(app.view_functions[endpoint]).scope == ""
 
 
 @pytest.mark.req("P3")
-def test_the_only_admin_cannot_leave_and_keeps_everything(
-    app: Flask, client: FlaskClient, session: Session, storage: Storage
-) -> None:
-    admin = make_user(session, role="admin")
-    headers = bearer(app, admin)
+def test_erasure_rejects_the_only_admin(app: Flask, client: FlaskClient, session: Session) -> None:
+    headers = bearer(app, make_user(session, role="admin"))
     make_user(session)
 
-    answer = client.delete(ME, headers=headers)
+    response = client.delete(ME, headers=headers)
 
-    assert answer.status_code == 409
-    assert answer.get_json()["message"] == "You are the only admin: make somebody else one first."
+    assert response.status_code == 409
+    assert response.get_json()["message"] == "You are the only admin: make another user an admin first."
     assert client.get(ME, headers=headers).status_code == 200
     assert session.scalars(sa.select(Erasure)).all() == []
 
 
-def test_an_admin_can_leave_while_there_is_another(
-    app: Flask, client: FlaskClient, session: Session, storage: Storage
-) -> None:
+def test_erasure_accepts_one_of_two_admins(app: Flask, client: FlaskClient, session: Session) -> None:
     headers = bearer(app, make_user(session, role="admin"))
     make_user(session, role="admin")
 
     assert client.delete(ME, headers=headers).status_code == 204
 
 
-def test_of_two_last_admins_who_leave_at_the_same_time_one_stays(app: Flask, session: Session) -> None:
+def test_concurrent_erasures_keep_one_admin(session: Session) -> None:
     if session.get_bind().dialect.name == "sqlite":
-        pytest.skip("SQLite locks no rows; it is not for production")
+        pytest.skip("SQLite locks no rows; production does not support it")
     admins = [make_user(session, role="admin").id for _ in range(2)]
     results: list[object] = []
     both_ready = Barrier(2)
     engine = session.get_bind()
 
-    def leave(user_id: int) -> None:
-        with Session(engine) as own:
-            both_ready.wait(10)
+    def erase(user_id: int) -> None:
+        with Session(engine) as own_session:
+            both_ready.wait(60)
             try:
-                results.append(service.erase(own, user_id, [], origin=Origin(None, None)))
-            except LastAdmin as refusal:
-                results.append(refusal)
+                results.append(service.erase(own_session, user_id, [], origin=NO_ORIGIN))
+            except LastAdmin as error:
+                results.append(error)
 
-    threads = [Thread(target=leave, args=(user_id,)) for user_id in admins]
+    threads = [Thread(target=erase, args=(user_id,)) for user_id in admins]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -203,29 +166,29 @@ def test_of_two_last_admins_who_leave_at_the_same_time_one_stays(app: Flask, ses
     assert sorted(type(result).__name__ for result in results) == ["Erasure", "LastAdmin"]
 
 
-def test_who_is_gone_cannot_be_erased(session: Session) -> None:
+def test_erase_raises_for_an_unknown_user(session: Session) -> None:
     with pytest.raises(NoSuchUser):
-        service.erase(session, 4711, [], origin=Origin(None, None))
+        service.erase(session, 4711, [], origin=NO_ORIGIN)
 
 
-def test_an_erasure_that_fails_half_way_has_erased_nothing(session: Session, user: User, audited: Entries) -> None:
+def test_failed_erasure_changes_nothing(session: Session, user: User, audit_entries: Entries) -> None:
     def fail(*_: object) -> None:
-        raise ValueError
+        raise ValueError("from the test")
 
-    holding = Holding((), lambda *_: None, fail)
+    source = PersonalDataSource((), lambda *_: None, fail)
 
-    with pytest.raises(ValueError):  # noqa: PT011 - the one just above
-        service.erase(session, user.id, [holding], origin=Origin(None, None))
+    with pytest.raises(ValueError, match="from the test"):
+        service.erase(session, user.id, [source], origin=NO_ORIGIN)
     session.rollback()
 
     assert session.get(User, user.id) is not None
     assert session.scalars(sa.select(UserSession).where(UserSession.ended_at.is_not(None))).all() == []
     assert session.scalars(sa.select(Erasure)).all() == []
-    assert audited() == []
+    assert audit_entries() == []
 
 
 @pytest.mark.req("P3")
-def test_while_the_storage_is_away_people_are_erased_and_the_tombstone_follows(
+def test_erasure_without_storage_writes_the_tombstone_later(
     app: Flask,
     client: FlaskClient,
     session: Session,
@@ -236,38 +199,38 @@ def test_while_the_storage_is_away_people_are_erased_and_the_tombstone_follows(
     def fail(*_: object) -> None:
         raise StorageUnavailable
 
-    with monkeypatch.context() as away:
-        away.setattr(storage, "put", fail)
-        answer = client.delete(ME, headers=headers)
-    kept_before = list(storage.keys("erasures/"))
+    with monkeypatch.context() as unavailable:
+        unavailable.setattr(storage, "put", fail)
+        response = client.delete(ME, headers=headers)
+    keys_before_the_task = list(storage.list_keys("erasures/"))
     with app.app_context():
-        keep_tombstones()
-        keep_tombstones()
+        sync_tombstones()
+        sync_tombstones()
 
-    assert answer.status_code == 204
+    assert response.status_code == 204
     assert session.scalars(sa.select(User)).all() == []
-    assert kept_before == []
-    assert len(list(storage.keys("erasures/"))) == 1
+    assert keys_before_the_task == []
+    assert len(list(storage.list_keys("erasures/"))) == 1
     assert isinstance(session.scalars(sa.select(Erasure.stored_at)).one(), datetime)
 
 
 @pytest.mark.req("P3", "P4")
-def test_an_erasure_its_tombstone_and_its_entry_in_the_audit_log_are_one_transaction(
-    app: Flask, client: FlaskClient, user: User, headers: dict[str, str], audited: Entries
+def test_erasure_tombstone_and_audit_entry_are_one_transaction(
+    app: Flask, client: FlaskClient, headers: dict[str, str], audit_entries: Entries
 ) -> None:
-    seen: list[tuple[int, int, int]] = []
+    seen: set[tuple[int, int, int]] = set()
     with app.app_context():
         engine = db.engine
 
-    def look(*_: object) -> None:
-        with Session(engine) as outside:
-            users = outside.scalar(sa.select(sa.func.count(User.id))) or 0
-            erasures = outside.scalar(sa.select(sa.func.count(Erasure.id))) or 0
-            seen.append((users, erasures, len(audited())))
+    def observe(*_: object) -> None:
+        with Session(engine) as other_session:
+            users = other_session.scalar(sa.select(sa.func.count(User.id))) or 0
+            erasures = other_session.scalar(sa.select(sa.func.count(Erasure.id))) or 0
+            seen.add((users, erasures, len(audit_entries())))
 
-    sa.event.listen(engine, "commit", look)  # which is called just before one
+    sa.event.listen(engine, "commit", observe)  # called just before each commit
     client.delete(ME, headers=headers)
-    sa.event.remove(engine, "commit", look)
-    look()
+    sa.event.remove(engine, "commit", observe)
+    observe()
 
-    assert set(seen) == {(1, 0, 0), (0, 1, 1)}
+    assert seen == {(1, 0, 0), (0, 1, 1)}

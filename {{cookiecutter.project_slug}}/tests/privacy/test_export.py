@@ -1,4 +1,4 @@
-"""The export: all that there is about somebody, and of nobody else."""
+"""Tests of the data export: it contains all data of the user, and no data of other users."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -19,33 +20,36 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
-from app import personal_data
 from app.accounts.models import User
 from app.audit import service as audit
-from app.audit.service import Origin
-from app.database import db, now
-from app.observability.logging import Redactor
-from app.personal_data import Holding, holdings_of
+from app.platform.api.concurrency import ConcurrencyLimits
+from app.platform.database.base import db, utc_now
+from app.platform.personal_data import PersonalDataSource, personal_data_of
+from app.platform.telemetry.redaction import Redactor
+from app.platform.web.client_address import RequestOrigin
+from app.platform.web.route_policy import policy_of
 from app.privacy import export
-from app.security.access import SCOPES
 from tests.accounts.factory import bearer
+from tests.conftest import ReplaceComponent
 from tests.environments import ROOT
-from tests.locations.factory import make_location
-from tests.privacy.people import ALLOWED, NOT_PERSONAL, SECRET, make_person, personal_tables
+from tests.privacy.person_factory import (
+    NOT_PERSONAL,
+    create_person_with_data,
+    empty_columns,
+    personal_tables,
+    secret_columns,
+)
 
 EXPORT, UNVERSIONED = "/api/v1/users/me/data-export", "/api/user/data-export"
-ADDRESSES = [EXPORT, "/api/v2/users/me/data-export", UNVERSIONED]
+METHODS = ("GET", "HEAD", "GET", "HEAD", "GET")
+PATHS = [EXPORT, "/api/v2/users/me/data-export", UNVERSIONED]
 PASSPHRASE = "open sesame, please"
 
 
-@pytest.fixture
-def headers(app: Flask, user: User) -> dict[str, str]:
-    return bearer(app, user)
-
-
 def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a JSON document."""
+    """Yield every object in a JSON document."""
     if isinstance(value, dict):
         yield value
         value = list(value.values())
@@ -58,84 +62,87 @@ def as_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def open_sealed(sealed: str, passphrase: str) -> Any:
+def decrypt(token: str, passphrase: str) -> Any:
     raw = passphrase.encode()
     algorithms = ["PBES2-HS512+A256KW", "A256GCM"]
-    return json.loads(jwe.decrypt_compact(sealed, OctKey(raw, raw), algorithms=algorithms).plaintext or b"")
+    return json.loads(jwe.decrypt_compact(token, OctKey(raw, raw), algorithms=algorithms).plaintext or b"")
 
 
 @pytest.mark.req("P3")
-def test_some_feature_tells_of_every_table_that_holds_something_about_people(app: Flask) -> None:
-    told = {name for holding in holdings_of(app).values() for name in holding.tables}
+def test_every_personal_table_has_a_source(app: Flask) -> None:
+    registered = {name for source in personal_data_of(app).values() for name in source.tables}
 
-    missing = {table.name for table in personal_tables()} - told
+    missing = {table.name for table in personal_tables()} - registered
 
-    assert not missing, "register a Holding of app.personal_data for these tables"
-    assert not told & NOT_PERSONAL.keys()
+    assert not missing, "add these tables to the PersonalDataSource of their feature (app/<feature>/__init__.py)"
+    assert not registered & NOT_PERSONAL.keys()
 
 
 @pytest.mark.req("P3")
-def test_the_export_holds_every_row_and_column_about_somebody_and_nothing_about_others(
-    app: Flask, client: FlaskClient, session: Session
-) -> None:
-    person, other = make_person(session), make_person(session)
+def test_samples_fill_every_personal_column(app: Flask, session: Session) -> None:
+    person = create_person_with_data(app, session)
+
+    assert not empty_columns(person), "set these columns in PERSONAL_DATA of tests/<feature>/samples.py"
+
+
+@pytest.mark.req("P3")
+def test_export_contains_every_value_of_one_user(app: Flask, client: FlaskClient, session: Session) -> None:
+    person, other = create_person_with_data(app, session), create_person_with_data(app, session)
 
     text = client.get(EXPORT, headers=bearer(app, session.get_one(User, person.user_id))).text
 
-    told = list(objects(json.loads(text)["data"]))
-    for column, value in person.values():
-        candidates = [item for item in told if item.get("id") == person.rows[column.table.name]["id"]]
-        if str(column) in SECRET:
-            assert value not in text, f"{column} is a secret"
+    exported, secret = list(objects(json.loads(text)["data"])), secret_columns()
+    for column, row_id, value in person.values():
+        values = [item.get(column.name) for item in exported if item.get("id") == row_id]
+        if str(column) in secret:
+            assert value not in text, f"{column} is secret: exclude it from the export of its feature"
         else:
-            assert as_json(value) in [item.get(column.name) for item in candidates], (
-                f"{column}: tell of it in its feature's holding, or name it in SECRET of tests/privacy/people.py"
+            assert as_json(value) in values, (
+                f"{column}: export it in its feature, or add it to SECRET_COLUMNS of tests/<feature>/samples.py"
             )
-    for column, value in other.values():
-        if str(column) not in {*ALLOWED, "audit_logs.id"}:  # which are no values of their own
-            assert json.dumps(as_json(value)) not in text, f"{column} of somebody else"
+    own = {str(column): value for column, _, value in person.values()}
+    for column, _, value in other.values():
+        if not column.primary_key and not column.foreign_keys and value != own[str(column)]:
+            assert json.dumps(as_json(value)) not in text, f"{column} of another user"
+    assert str(other.user_id) not in text
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.req("P3")
-def test_the_export_is_a_file_of_json_at_each_of_its_addresses(
-    client: FlaskClient, user: User, headers: dict[str, str], address: str
-) -> None:
-    before = now()
+def test_export_is_a_json_file(client: FlaskClient, user: User, headers: dict[str, str], path: str) -> None:
+    before = utc_now()
 
-    answer = client.get(address, headers=headers)
+    response = client.get(path, headers=headers)
 
-    body = answer.get_json()
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.headers["Content-Disposition"] == "attachment; filename=data-export.json"
-    assert answer.headers["Cache-Control"] == "no-store"
+    body = response.get_json()
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Content-Disposition"] == "attachment; filename=data-export.json"
+    assert response.headers["Cache-Control"] == "no-store"
     assert body.keys() == {"exported_at", "format_version", "data"}
-    assert before <= datetime.fromisoformat(body["exported_at"]) <= now()
+    assert before <= datetime.fromisoformat(body["exported_at"]) <= utc_now()
     assert body["format_version"] == 1
     assert user.email in json.dumps(body["data"])
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_nobody_exports_without_signing_in(client: FlaskClient, address: str) -> None:
-    assert client.get(address).status_code == 401
+@pytest.mark.parametrize("path", PATHS)
+def test_export_requires_a_login(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 401
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_api_keys_cannot_export(client: FlaskClient, headers: dict[str, str], address: str) -> None:
-    key = client.post("/api/v1/api-keys", json={"name": "all", "scopes": list(SCOPES)}, headers=headers).get_json()
-
-    assert client.get(address, headers={"X-API-Key": key["key"]}).status_code == 403
+@pytest.mark.parametrize("endpoint", ["v1_privacy.data_export", "v2_privacy.data_export", "data_export"])
+def test_export_has_no_scope_for_api_keys(app: Flask, endpoint: str) -> None:
+    assert policy_of(app.view_functions[endpoint]).scope == ""
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_the_limit_is_the_same_at_each_address(client: FlaskClient, headers: dict[str, str], address: str) -> None:
-    answer = client.get(address, headers=headers)
+@pytest.mark.parametrize("path", PATHS)
+def test_export_has_the_same_rate_limit_on_every_path(client: FlaskClient, headers: dict[str, str], path: str) -> None:
+    response = client.get(path, headers=headers)
 
-    assert answer.headers["RateLimit-Limit"] == "200"
+    assert response.headers["RateLimit-Limit"] == "200"
 
 
-def test_the_export_of_an_account_that_is_gone_is_refused(
+def test_export_rejects_a_deleted_account(
     client: FlaskClient, session: Session, user: User, headers: dict[str, str]
 ) -> None:
     session.delete(user)
@@ -144,142 +151,142 @@ def test_the_export_of_an_account_that_is_gone_is_refused(
     assert client.get(EXPORT, headers=headers).status_code == 401
 
 
-def test_a_long_history_is_exported_whole_and_in_order(
-    client: FlaskClient, session: Session, user: User, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+def test_slow_client_holds_no_database_connection(
+    app: Flask, client: FlaskClient, session: Session, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.locations.service.PAGE", 2)
-    monkeypatch.setattr("app.privacy.export.CHUNK", 10)
-    time = now()
-    made = [make_location(session, user, at=time).id for _ in range(7)]  # all of one time, across the pages' edges
+    def query_for_each_item(app_session: Session, user_id: int) -> Iterator[dict[str, int]]:
+        for _ in range(3):
+            yield {"id": app_session.get_one(User, user_id, populate_existing=True).id}
 
-    answer = client.get(EXPORT, headers=headers)
+    monkeypatch.setattr(export, "CHUNK", 10)
+    monkeypatch.setitem(personal_data_of(app), "of_the_test", PersonalDataSource((), query_for_each_item))
+    session.rollback()  # the test's own session shares the pool
 
-    assert [row["id"] for row in answer.get_json()["data"]["locations"]] == made[::-1]
-
-
-def test_a_slow_reader_holds_no_connection_to_the_database(
-    app: Flask,
-    client: FlaskClient,
-    session: Session,
-    user: User,
-    headers: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("app.privacy.export.CHUNK", 10)
-    make_location(session, user)
-    session.rollback()
-
-    answer = client.get(EXPORT, headers=headers, buffered=False)
-    chunks = answer.iter_encoded()
+    response = client.get(EXPORT, headers=headers, buffered=False)
+    chunks = response.iter_encoded()
     next(chunks)
     with app.app_context():
-        held = db.engine.pool.checkedout()  # type: ignore[attr-defined] # of the pool that is in use
+        pool = db.engine.pool
+    assert isinstance(pool, QueuePool)
+    connections_in_use = pool.checkedout()
     rest = b"".join(chunks)
 
-    assert held == 0
+    assert connections_in_use == 0
     assert rest.endswith(b"}}")
 
 
-def test_a_failure_while_reading_is_an_error_and_not_half_an_export(
+@pytest.mark.req("S13")
+def test_streamed_export_keeps_its_slot_until_it_is_sent(
+    client: FlaskClient, headers: dict[str, str], replace_component: ReplaceComponent
+) -> None:
+    replace_component(ConcurrencyLimits({"CONCURRENCY_EXPORTS": BoundedSemaphore(1)}))
+
+    unread = client.get(EXPORT, headers=headers, buffered=False)
+    refused = client.get(EXPORT, headers=headers, buffered=True)
+    unread.close()
+    statuses = [client.open(EXPORT, method=method, headers=headers, buffered=True).status_code for method in METHODS]
+
+    assert (unread.status_code, refused.status_code) == (200, 503)
+    assert statuses == [200] * len(METHODS)
+
+
+def test_failure_before_the_first_chunk_is_an_error_response(
     app: Flask, client: FlaskClient, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> Iterator[dict[str, Any]]:
         yield {"id": 1}
         raise ValueError
 
-    monkeypatch.setattr(app, "extensions", {**app.extensions, "personal_data": dict(holdings_of(app))})
-    personal_data.register(app, "broken", Holding((), fail))
+    monkeypatch.setitem(personal_data_of(app), "broken", PersonalDataSource((), fail))
 
-    answer = client.get(EXPORT, headers=headers)
+    response = client.get(EXPORT, headers=headers)
 
-    assert answer.status_code == 500
-    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert response.status_code == 500
+    assert response.headers["Content-Type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.req("P3")
-def test_a_passphrase_encrypts_the_export_and_opens_it(
-    client: FlaskClient, user: User, headers: dict[str, str], address: str
-) -> None:
-    answer = client.get(address, headers={**headers, "X-Export-Passphrase": PASSPHRASE})
+def test_passphrase_encrypts_the_export(client: FlaskClient, user: User, headers: dict[str, str], path: str) -> None:
+    response = client.get(path, headers={**headers, "X-Export-Passphrase": PASSPHRASE})
 
-    assert answer.headers["Content-Type"] == "application/jose"
-    assert answer.headers["Content-Disposition"] == "attachment; filename=data-export.jwe"
-    assert user.email not in answer.text
-    assert user.email in json.dumps(open_sealed(answer.text, PASSPHRASE)["data"])
+    assert response.headers["Content-Type"] == "application/jose"
+    assert response.headers["Content-Disposition"] == "attachment; filename=data-export.jwe"
+    assert user.email not in response.text
+    assert user.email in json.dumps(decrypt(response.text, PASSPHRASE)["data"])
 
 
 @pytest.mark.req("P3")
-def test_the_wrong_passphrase_does_not_open_it_and_each_guess_is_dear(
-    client: FlaskClient, headers: dict[str, str]
-) -> None:
-    sealed = client.get(EXPORT, headers={**headers, "X-Export-Passphrase": PASSPHRASE}).text
+def test_wrong_passphrase_cannot_decrypt_and_guesses_are_slow(client: FlaskClient, headers: dict[str, str]) -> None:
+    token = client.get(EXPORT, headers={**headers, "X-Export-Passphrase": PASSPHRASE}).text
 
-    header = json.loads(urlsafe_b64decode(sealed.partition(".")[0] + "=="))
+    header = json.loads(urlsafe_b64decode(token.partition(".")[0] + "=="))
     assert (header["alg"], header["enc"], header["p2c"]) == ("PBES2-HS512+A256KW", "A256GCM", 300_000)
     with pytest.raises(JoseError):
-        open_sealed(sealed, PASSPHRASE.upper())
+        decrypt(token, PASSPHRASE.upper())
 
 
 @pytest.mark.parametrize("passphrase", ["x" * 11, "x" * 129, "", "not ASCII alone: ä", "a tab\tin the middle"])
-def test_a_passphrase_that_would_not_do_is_refused_by_name(
-    client: FlaskClient, headers: dict[str, str], passphrase: str
-) -> None:
-    answer = client.get(EXPORT, headers={**headers, "X-Export-Passphrase": passphrase})
+def test_export_rejects_invalid_passphrases(client: FlaskClient, headers: dict[str, str], passphrase: str) -> None:
+    response = client.get(EXPORT, headers={**headers, "X-Export-Passphrase": passphrase})
 
-    assert answer.status_code == 422
-    assert list(answer.get_json()["errors"]) == ["X-Export-Passphrase"]
+    assert response.status_code == 422
+    assert list(response.get_json()["errors"]) == ["X-Export-Passphrase"]
 
 
 @pytest.mark.parametrize("passphrase", ["x" * 12, "x" * 128, "-----BEGIN x", "ssh-rsa AAAA", '"{}"\\;, =%s ~'])
-def test_any_other_passphrase_will_do(client: FlaskClient, headers: dict[str, str], passphrase: str) -> None:
-    answer = client.get(EXPORT, headers={**headers, "X-Export-Passphrase": passphrase})
+def test_export_accepts_every_valid_passphrase(client: FlaskClient, headers: dict[str, str], passphrase: str) -> None:
+    response = client.get(EXPORT, headers={**headers, "X-Export-Passphrase": passphrase})
 
-    assert open_sealed(answer.text, passphrase)["format_version"] == 1
+    assert decrypt(response.text, passphrase)["format_version"] == 1
 
 
-def test_what_is_too_large_to_be_encrypted_in_memory_is_refused(
+def test_export_rejects_encryption_above_the_size_limit(
     client: FlaskClient, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "MOST_SEALED", 10)
+    monkeypatch.setattr(export, "MAX_ENCRYPTED_BYTES", 10)
 
-    answer = client.get(EXPORT, headers={**headers, "X-Export-Passphrase": PASSPHRASE})
+    response = client.get(EXPORT, headers={**headers, "X-Export-Passphrase": PASSPHRASE})
 
-    assert answer.status_code == 422
-    assert "ask without a passphrase" in answer.get_json()["errors"]["X-Export-Passphrase"][0]
+    assert response.status_code == 422
+    assert response.get_json()["errors"]["X-Export-Passphrase"] == [
+        "At most 10 bytes can be encrypted: send the request without a passphrase."
+    ]
 
 
-def test_what_somebody_did_who_had_the_same_id_before_is_not_told(
+def test_export_omits_audit_entries_of_earlier_user_with_same_id(
     app: Flask, client: FlaskClient, session: Session, user: User
 ) -> None:
-    origin = Origin("192.0.2.1", "planted-request")
+    origin = RequestOrigin("192.0.2.1", "request-of-the-test")
     audit.record(session, "test.earlier", actor_id=user.id, target=("user", user.id), origin=origin)
     audit.record(session, audit.ERASED, actor_id=user.id, target=("user", user.id), origin=origin)
     session.flush()
-    audit.record(session, "test.later", actor_id=user.id, target=("user", user.id), origin=Origin(None, None))
+    audit.record(session, "test.later", actor_id=user.id, target=("user", user.id), origin=RequestOrigin(None, None))
     session.commit()
 
-    told = client.get(EXPORT, headers=bearer(app, user)).get_json()["data"]["audit_logs"]
+    exported = client.get(EXPORT, headers=bearer(app, user)).get_json()["data"]["audit_logs"]
 
-    assert [entry["action"] for entry in told] == ["test.later"]
+    assert [entry["action"] for entry in exported] == ["test.later"]
 
 
 @pytest.mark.req("P3", "R7")
-def test_the_manual_says_how_to_open_an_encrypted_export(
+def test_documentation_shows_how_to_decrypt_an_export(
     client: FlaskClient, user: User, headers: dict[str, str], tmp_path: Path
 ) -> None:
-    manual = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
-    block = re.search(r"```python\n(.*?)```", manual, re.DOTALL)
-    assert block
+    documentation = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", documentation, re.DOTALL)
+    assert code
     file = tmp_path / "data-export.jwe"
     file.write_bytes(client.get(EXPORT, headers={**headers, "X-Export-Passphrase": PASSPHRASE}).data)
 
-    opened = subprocess.run(
-        [sys.executable, "-c", block[1], str(file), PASSPHRASE], capture_output=True, text=True, check=True
+    decrypted = subprocess.run(
+        [sys.executable, "-c", code[1], str(file), PASSPHRASE], capture_output=True, text=True, check=True
     )
 
-    assert user.email in json.dumps(json.loads(opened.stdout)["data"])
+    assert user.email in json.dumps(json.loads(decrypted.stdout)["data"])
 
 
-def test_a_passphrase_is_taken_out_of_the_log_and_of_reports() -> None:
-    assert Redactor([])({"headers": {"X-Export-Passphrase": PASSPHRASE}}) == {"headers": {"X-Export-Passphrase": "***"}}
+def test_logs_and_reports_redact_the_passphrase() -> None:
+    redact = Redactor([])
+
+    assert redact({"headers": {"X-Export-Passphrase": PASSPHRASE}}) == {"headers": {"X-Export-Passphrase": "***"}}

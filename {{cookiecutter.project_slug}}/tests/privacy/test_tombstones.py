@@ -1,4 +1,4 @@
-"""Who was erased stays erased, also when an older copy of the database or of the storage comes back."""
+"""Tests of tombstones: erased users stay erased after an older copy of the database or of the storage is restored."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import User, UserSession
 from app.audit.models import AuditLog
+from app.platform.storage import Storage, StorageUnavailable
 from app.privacy import tasks
 from app.privacy.models import Erasure
-from app.storage import Storage, StorageUnavailable
 from tests.accounts.factory import bearer, make_session, make_user
 
+pytestmark = pytest.mark.usefixtures("storage")
+
+ADMIN_ONLY = "/api/v1/admin/users"  # does not read the account: 403 for a user's valid session, 401 for a revoked one
 Entries = Callable[[], Sequence[AuditLog]]
 
 
 @pytest.fixture
-def erased(app: Flask, client: FlaskClient, session: Session, user: User, storage: Storage) -> tuple[int, datetime]:
-    """The id and the time of registering of somebody who was erased."""
-    who = user.id, user.created_at
-    assert client.delete("/api/v1/users/me", headers=bearer(app, user)).status_code == 204
+def erased_user(client: FlaskClient, session: Session, user: User, headers: dict[str, str]) -> tuple[int, datetime]:
+    """The id and the registration time of an erased user."""
+    identity = user.id, user.created_at
+    assert client.delete("/api/v1/users/me", headers=headers).status_code == 204
     session.expunge(user)
-    return who
+    return identity
 
 
 def restore(session: Session, user_id: int, created_at: datetime) -> User:
-    """Put a user back, as an older backup would that knows nothing of the erasure."""
+    """Insert an erased user again, as the restore of an older backup does."""
     user = make_user(session, id=user_id, created_at=created_at)
     make_session(session, user)
     session.execute(sa.delete(Erasure))
@@ -39,7 +42,7 @@ def restore(session: Session, user_id: int, created_at: datetime) -> User:
     return user
 
 
-def ids(session: Session) -> list[int]:
+def user_ids(session: Session) -> list[int]:
     session.rollback()
     return list(session.scalars(sa.select(User.id).order_by(User.id)))
 
@@ -49,146 +52,138 @@ def reapply(app: Flask) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def away(*_: object) -> None:
+def fail(*_: object) -> None:
     raise StorageUnavailable
 
 
 @pytest.mark.req("P3")
-def test_who_is_back_is_erased_again_and_nobody_else(
-    app: Flask, session: Session, other_user: User, erased: tuple[int, datetime], audited: Entries
+def test_reapply_erases_only_restored_users(
+    app: Flask, session: Session, other_user: User, erased_user: tuple[int, datetime], audit_entries: Entries
 ) -> None:
-    restore(session, *erased)
+    restore(session, *erased_user)
 
     first, second = reapply(app), reapply(app)
 
-    assert (first, second) == ((0, "erasures: 1 applied again\n"), (0, "erasures: 0 applied again\n"))
-    assert ids(session) == [other_user.id]
+    assert (first, second) == ((0, "erasures: 1 reapplied\n"), (0, "erasures: 0 reapplied\n"))
+    assert user_ids(session) == [other_user.id]
     assert session.scalars(sa.select(UserSession)).all() == []
-    assert [(row.user_id, row.user_created_at) for row in session.scalars(sa.select(Erasure))] == [erased]
-    last = audited()[-1]
-    assert (last.action, last.actor_id, last.target_id) == ("user.erased", None, str(erased[0]))
+    assert [(row.user_id, row.user_created_at) for row in session.scalars(sa.select(Erasure))] == [erased_user]
+    last = audit_entries()[-1]
+    assert (last.action, last.actor_id, last.target_id) == ("user.erased", None, str(erased_user[0]))
     assert last.details == {"reason": "restored from a backup"}
 
 
 @pytest.mark.req("P3")
-def test_somebody_new_who_was_given_the_same_id_is_not_touched(
-    app: Flask, session: Session, erased: tuple[int, datetime]
+def test_reapply_keeps_a_new_user_with_a_reused_id(
+    app: Flask, session: Session, erased_user: tuple[int, datetime]
 ) -> None:
-    user_id, created_at = erased
+    user_id, created_at = erased_user
     restore(session, user_id, created_at + timedelta(microseconds=1))
 
-    code, said = reapply(app)
+    result = reapply(app)
 
-    assert (code, said) == (0, "erasures: 0 applied again\n")
-    assert ids(session) == [user_id]
+    assert result == (0, "erasures: 0 reapplied\n")
+    assert user_ids(session) == [user_id]
 
 
-def test_the_only_admin_of_a_backup_is_erased_again_too(
-    app: Flask, session: Session, erased: tuple[int, datetime]
-) -> None:
-    restore(session, *erased).role = "admin"
+def test_reapply_erases_also_the_only_admin(app: Flask, session: Session, erased_user: tuple[int, datetime]) -> None:
+    restore(session, *erased_user).role = "admin"
     session.commit()
 
     reapply(app)
 
-    assert ids(session) == []
+    assert user_ids(session) == []
 
 
 @pytest.mark.req("A2", "P3")
-def test_who_is_erased_again_is_signed_out_too(
-    app: Flask, client: FlaskClient, session: Session, erased: tuple[int, datetime]
+def test_reapply_revokes_sessions(
+    app: Flask, client: FlaskClient, session: Session, erased_user: tuple[int, datetime]
 ) -> None:
-    headers = bearer(app, restore(session, *erased))
-    address = "/api/v1/locations"  # which does not look whether there is such an account
-    before = client.get(address, headers=headers).status_code
+    headers = bearer(app, restore(session, *erased_user))
+    before = client.get(ADMIN_ONLY, headers=headers).status_code
 
     reapply(app)
 
-    assert (before, client.get(address, headers=headers).status_code) == (200, 401)
+    assert (before, client.get(ADMIN_ONLY, headers=headers).status_code) == (403, 401)
 
 
 @pytest.mark.req("P3", "D4")
-def test_init_db_erases_again_before_anything_serves(
-    app: Flask, session: Session, erased: tuple[int, datetime]
-) -> None:
-    restore(session, *erased)
+def test_init_db_reapplies_erasures(app: Flask, session: Session, erased_user: tuple[int, datetime]) -> None:
+    restore(session, *erased_user)
 
     result = app.test_cli_runner().invoke(args=["init-db"])
 
     assert result.exit_code == 0
-    assert "erasures: 1 applied again" in result.output
-    assert ids(session) == []
+    assert "erasures: 1 reapplied" in result.output
+    assert user_ids(session) == []
 
 
-def test_the_hourly_job_erases_again(app: Flask, session: Session, erased: tuple[int, datetime]) -> None:
-    restore(session, *erased)
+def test_hourly_task_reapplies_erasures(app: Flask, session: Session, erased_user: tuple[int, datetime]) -> None:
+    restore(session, *erased_user)
 
     with app.app_context():
         tasks.reapply()
 
-    assert ids(session) == []
+    assert user_ids(session) == []
 
 
-def test_a_storage_that_lost_its_tombstones_gets_them_back(
-    app: Flask, session: Session, erased: tuple[int, datetime], storage: Storage
+def test_sync_writes_missing_tombstones_to_the_storage(
+    app: Flask, erased_user: tuple[int, datetime], storage: Storage
 ) -> None:
-    (key,) = storage.keys("erasures/")
+    (key,) = storage.list_keys("erasures/")
     storage.delete(key)
 
     reapply(app)
 
-    assert list(storage.keys("erasures/")) == [key]
+    assert list(storage.list_keys("erasures/")) == [key]
 
 
-def test_the_time_of_the_erasure_comes_back_out_of_the_storage(
-    app: Flask, session: Session, erased: tuple[int, datetime]
+def test_sync_restores_the_erasure_time_from_the_storage(
+    app: Flask, session: Session, erased_user: tuple[int, datetime]
 ) -> None:
     erased_at = session.scalar(sa.select(Erasure.erased_at))
-    restore(session, *erased)
+    restore(session, *erased_user)
 
     reapply(app)
 
     assert session.scalars(sa.select(Erasure.erased_at)).all() == [erased_at]
 
 
-def test_what_else_lies_among_the_tombstones_is_let_alone(app: Flask, session: Session, storage: Storage) -> None:
+def test_sync_ignores_other_objects_in_the_folder(app: Flask, session: Session, storage: Storage) -> None:
     for name in ("README.txt", "12.json", "x-20260101T000000000000Z.json", "12-20261301T000000000000Z.json"):
         storage.put(f"erasures/{name}", b"")
 
-    assert reapply(app) == (0, "erasures: 0 applied again\n")
+    assert reapply(app) == (0, "erasures: 0 reapplied\n")
     assert session.scalars(sa.select(Erasure)).all() == []
 
 
 @pytest.mark.req("P3")
-def test_while_the_storage_is_away_the_databases_own_tombstones_count_and_that_is_said(
-    app: Flask, session: Session, erased: tuple[int, datetime], storage: Storage, monkeypatch: pytest.MonkeyPatch
+def test_init_db_without_storage_applies_the_tombstones_of_the_database(
+    app: Flask, session: Session, erased_user: tuple[int, datetime], storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user_id, created_at = erased
+    user_id, created_at = erased_user
     make_user(session, id=user_id, created_at=created_at)
-    monkeypatch.setattr(storage, "keys", away)
+    monkeypatch.setattr(storage, "list_keys", fail)
 
     result = app.test_cli_runner().invoke(args=["init-db"])
 
     assert result.exit_code == 0
-    assert "erasures: 1 applied again; the storage did not answer: later, run flask erasures reapply" in result.output
-    assert ids(session) == []
+    assert "erasures: 1 reapplied; the storage is unavailable: run flask erasures reapply later" in result.output
+    assert user_ids(session) == []
 
 
-def test_the_command_fails_while_the_storage_is_away(
-    app: Flask, session: Session, erased: tuple[int, datetime], storage: Storage, monkeypatch: pytest.MonkeyPatch
+def test_reapply_fails_without_storage(
+    app: Flask, session: Session, erased_user: tuple[int, datetime], storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    restore(session, *erased)
-    monkeypatch.setattr(storage, "keys", away)
+    restore(session, *erased_user)
+    monkeypatch.setattr(storage, "list_keys", fail)
 
-    code, said = reapply(app)
+    result = reapply(app)
 
-    assert code == 1
-    assert said == "Error: The storage does not answer, so it is not known who was erased.\n"
+    assert result == (1, "Error: The storage is unavailable, so the list of erased users is incomplete.\n")
 
 
-def test_many_tombstones_are_compared_in_parts(
-    app: Flask, session: Session, storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reapply_compares_tombstones_in_batches(app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.privacy.tombstones.BATCH", 2)
     users = [make_user(session) for _ in range(5)]
     for user in users[:4]:
@@ -197,4 +192,4 @@ def test_many_tombstones_are_compared_in_parts(
 
     reapply(app)
 
-    assert ids(session) == [users[4].id]
+    assert user_ids(session) == [users[4].id]

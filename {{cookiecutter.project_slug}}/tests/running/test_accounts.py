@@ -1,92 +1,83 @@
-"""Sessions over several replicas, and mail through a real worker."""
+"""Sessions across several replicas, and e-mail through a real worker."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import secrets
 from typing import Any
 
 import pytest
 
 from tests.accounts.factory import PASSWORD
-from tests.running.conftest import StartWeb, Web
-from tests.servers import RedisServer, RunningService
+from tests.running.accounts import ANN, LOGIN, ME, REGISTER
+from tests.running.conftest import WORKER, StartWeb, StartWorker, Web
+from tests.servers import RedisServer
 from tests.servers.smtp import start_smtp
 
 pytestmark = pytest.mark.running
 
-ANN = {"email": "ann@example.org", "password": PASSWORD}
-ME, NEW = "/api/v1/users/me", "another horse, another staple"
+NEW = "another horse, another staple"
 
 
-def sign_in(web: Web, password: str = PASSWORD) -> dict[str, Any]:
-    given: dict[str, Any] = web.post("/api/v1/auth/login", {**ANN, "password": password}).json()
-    return given
+def login(web: Web, password: str = PASSWORD) -> dict[str, Any]:
+    pair: dict[str, Any] = web.post(LOGIN, {**ANN, "password": password}).json()
+    return pair
 
 
-def with_token(given: dict[str, Any]) -> dict[str, str]:
-    return {"Authorization": f"Bearer {given['access_token']}"}
+def auth_headers(pair: dict[str, Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {pair['access_token']}"}
 
 
 @pytest.mark.req("A2")
-def test_a_session_ended_on_one_replica_is_refused_by_all_also_while_redis_is_away(
-    start_web: StartWeb, own_redis: RedisServer
-) -> None:
-    here, there = start_web(redis_url=own_redis.url), start_web(redis_url=own_redis.url)
-    here.post("/api/v1/auth/register", ANN)
-    ended, kept = sign_in(here), sign_in(here)
-    assert there.get(ME, headers=with_token(ended)).status_code == 200
+def test_all_replicas_reject_ended_session_even_without_redis(start_web: StartWeb, own_redis: RedisServer) -> None:
+    first, second = start_web(redis_url=own_redis.url), start_web(redis_url=own_redis.url)
+    first.post(REGISTER, ANN)
+    ended, active = login(first), login(first)
+    assert second.get(ME, headers=auth_headers(ended)).status_code == 200
 
-    there.post("/api/v1/auth/logout", {}, headers=with_token(ended))
-    with_redis = [web.get(ME, headers=with_token(ended)).status_code for web in (here, there)]
+    second.post("/api/v1/auth/logout", {}, headers=auth_headers(ended))
+    with_redis = [web.get(ME, headers=auth_headers(ended)).status_code for web in (first, second)]
     own_redis.kill()
-    without_redis = [web.get(ME, headers=with_token(ended)).status_code for web in (here, there)]
-    others = [web.get(ME, headers=with_token(kept)).status_code for web in (here, there)]
+    without_redis = [web.get(ME, headers=auth_headers(ended)).status_code for web in (first, second)]
+    other_session = [web.get(ME, headers=auth_headers(active)).status_code for web in (first, second)]
 
     assert with_redis == without_redis == [401, 401]
-    assert others == [200, 200]
+    assert other_session == [200, 200]
 
 
 @pytest.mark.req("A2")
-def test_a_new_signing_key_signs_no_one_out_over_a_rolling_restart(start_web: StartWeb) -> None:
-    old_key, new_key = "o" * 40, "n" * 40
-    before = start_web(JWT_SECRET_KEY=old_key, JWT_SECRET_KEY_FALLBACKS=new_key)  # first, every replica can read it
+def test_rotation_of_signing_key_keeps_sessions_valid(start_web: StartWeb) -> None:
+    old_key, new_key = secrets.token_urlsafe(48), secrets.token_urlsafe(48)
+    # Step 1: all replicas accept the new key.
+    before = start_web(JWT_SECRET_KEY=old_key, JWT_SECRET_KEY_FALLBACKS=new_key)
     after = start_web(JWT_SECRET_KEY=new_key, JWT_SECRET_KEY_FALLBACKS=old_key)
-    before.post("/api/v1/auth/register", ANN)
-    old, new = sign_in(before), sign_in(after)
+    before.post(REGISTER, ANN)
+    old, new = login(before), login(after)
 
-    crossed = [web.get(ME, headers=with_token(given)).status_code for web in (before, after) for given in (old, new)]
-    renewed = after.post("/api/v1/auth/refresh", {"refresh_token": old["refresh_token"]})
+    statuses = [web.get(ME, headers=auth_headers(pair)).status_code for web in (before, after) for pair in (old, new)]
+    refreshed = after.post("/api/v1/auth/refresh", {"refresh_token": old["refresh_token"]})
 
-    assert crossed == [200] * 4
-    assert renewed.status_code == 200
+    assert statuses == [200] * 4
+    assert refreshed.status_code == 200
 
 
 @pytest.mark.req("A2")
-def test_a_forgotten_password_is_replaced_through_the_worker_and_a_mail_server_that_first_says_later(
-    start_web: StartWeb, start_worker: Callable[..., RunningService]
-) -> None:
+def test_password_reset_retries_after_temporary_mail_error(start_web: StartWeb, start_worker: StartWorker) -> None:
     with start_smtp() as mailbox:
         mailbox.refusals = 1
-        settings = {
-            "MAIL_SERVER": "127.0.0.1",
-            "MAIL_PORT": str(mailbox.port),
-            "MAIL_USE_TLS": "false",
-            "PUBLIC_BASE_URL": "https://service.example.org",
-        }
-        web = start_web(**settings)
-        worker = start_worker(["worker", "--loglevel", "INFO", "--concurrency", "1"], **settings)
-        web.post("/api/v1/auth/register", ANN)
-        before = sign_in(web)
+        web = start_web(**mailbox.environment)
+        worker = start_worker(WORKER, **mailbox.environment)
+        web.post(REGISTER, ANN)
+        before = login(web)
 
-        asked = web.post("/api/v1/auth/forgot-password", {"email": ANN["email"]})
-        found = re.search(r"reset-password#token=(\S+)", mailbox.wait().get_content())
-        assert found, worker.output()
-        reset = web.post("/api/v1/auth/reset-password", {"token": found[1], "new_password": NEW})
+        request = web.post("/api/v1/auth/forgot-password", {"email": ANN["email"]})
+        match = re.search(r"reset-password#token=(\S+)", mailbox.wait().get_content())
+        assert match, worker.output()
+        reset = web.post("/api/v1/auth/reset-password", {"token": match[1], "new_password": NEW})
 
-        assert (asked.status_code, reset.status_code) == (202, 204)
+        assert (request.status_code, reset.status_code) == (202, 204)
         assert mailbox.refusals == 0
-        assert web.get(ME, headers=with_token(before)).status_code == 401
-        assert "access_token" in sign_in(web, NEW)
-        assert found[1] not in worker.output() + web.process.output()
+        assert web.get(ME, headers=auth_headers(before)).status_code == 401
+        assert "access_token" in login(web, NEW)
+        assert match[1] not in worker.output() + web.process.output()
         assert ANN["email"] not in worker.output()

@@ -1,4 +1,4 @@
-"""Profiles of a running service, of which the hottest function is planted."""
+"""Profiles of running processes show the hottest function."""
 
 from __future__ import annotations
 
@@ -18,53 +18,55 @@ from tests.servers import RedisServer, RunningService
 
 pytestmark = pytest.mark.running
 
-HOT = "hot_loop  tests/running/planted.py:"
+HOT = "hot_loop  tests/running/fault_app.py:"
 
 
 @contextmanager
-def again_and_again(*works: Callable[[], object]) -> Iterator[None]:
-    """Do these things meanwhile."""
-    over = threading.Event()
+def repeat(*functions: Callable[[], object]) -> Iterator[None]:
+    """Call the functions repeatedly during the `with` block."""
+    done = threading.Event()
 
-    def repeat(work: Callable[[], object]) -> None:
-        while not over.is_set():
+    def call(work: Callable[[], object]) -> None:
+        while not done.is_set():
             work()
             time.sleep(0.05)
 
-    threads = [threading.Thread(target=repeat, args=(work,)) for work in works]
+    threads = [threading.Thread(target=call, args=(work,)) for work in functions]
     for thread in threads:
         thread.start()
-    yield
-    over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
 
 
 def hottest(report: str, role: str) -> str:
-    """The first function that a report tells of."""
+    """Return the first function of a report."""
     _, _, rest = report.partition(f"of a {role} process")
-    _, _, lines = rest.partition("Most of their own used:\n")
+    _, _, lines = rest.partition("Functions by their own CPU time:\n")
     return lines.partition("\n")[0]
 
 
 @pytest.mark.req("O7")
-def test_the_hottest_function_of_the_web_and_of_the_tasks_tops_their_reports(
+def test_profile_reports_start_with_the_hottest_function(
     start_web: StartWeb, redis: RedisServer, migrated_database: str, tmp_path: Path
 ) -> None:
     settings = {"STORAGE_URL": tmp_path.as_uri(), "WORKER_METRICS_PORT": "0"}
     environment = production_environment(migrated_database, redis.url, **settings)
-    web = start_web([*GUNICORN, "tests.running.planted:app"], GUNICORN_WORKERS="1", **settings)
+    web = start_web([*GUNICORN, "tests.running.fault_app:app"], GUNICORN_WORKERS="1", **settings)
     app = create_app(basic_environment(DATABASE_URL="sqlite://", REDIS_URL=redis.url))
     celery: Celery = app.extensions["celery"]
-    start = ["celery", "--app", "tests.running.planted:celery", "worker", "--concurrency", "1", "--loglevel", "INFO"]
+    start = ["celery", "--app", "tests.running.fault_app:celery", "worker", "--concurrency", "1", "--loglevel", "INFO"]
 
     with RunningService(start, environment, folder=ROOT) as worker:
-        worker.wait_until_printed("ready.", 60)
-        with again_and_again(lambda: web.get("/planted/burn"), lambda: celery.send_task("planted.burn")):
+        worker.wait_until_printed("ready.", 300)
+        with repeat(lambda: web.get("/faults/burn"), lambda: celery.send_task("fault.burn")):
             command = RunningService(["flask", "--app", "wsgi", "profile", "--seconds", "3"], environment, folder=ROOT)
-            with command as asked:
-                assert asked.wait(90) == 0, asked.output()
-                report = asked.output()
+            with command as profile:
+                assert profile.wait(600) == 0, profile.output()
+                report = profile.output()
         logged = [line for line in worker.lines() if line["message"] == "profile"]
     celery.close()
 

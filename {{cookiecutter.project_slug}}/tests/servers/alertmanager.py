@@ -12,7 +12,7 @@ from .server import Server
 
 
 class AlertmanagerServer(Server):
-    """Routes alerts as its configuration says."""
+    """An Alertmanager with its own configuration."""
 
     name = "alertmanager"
 
@@ -25,17 +25,17 @@ class AlertmanagerServer(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def post(self, alerts: Sequence[Mapping[str, Any]]) -> None:
-        """Tell it of alerts, as Prometheus does."""
-        requests.post(f"{self.url}/api/v2/alerts", json=alerts, timeout=10).raise_for_status()
+        """Send alerts, as Prometheus does."""
+        requests.post(f"{self.url}/api/v2/alerts", json=alerts, timeout=60).raise_for_status()
 
-    def silenced(self) -> set[str]:
-        """Return the names of the alerts that others inhibit."""
-        alerts = requests.get(f"{self.url}/api/v2/alerts", params={"inhibited": "true"}, timeout=10).json()
+    def inhibited_alerts(self) -> set[str]:
+        """Return the names of the alerts that other alerts inhibit."""
+        alerts = requests.get(f"{self.url}/api/v2/alerts", params={"inhibited": "true"}, timeout=60).json()
         return {alert["labels"]["alertname"] for alert in alerts if alert["status"]["inhibitedBy"]}
 
     def command(self) -> list[str]:
         return [
-            find_program("alertmanager", "prometheus-alertmanager"),  # the second is Debian's name for it
+            find_program("alertmanager", "prometheus-alertmanager"),  # Debian's name
             f"--config.file={self.folder}/alertmanager.yml",
             f"--storage.path={self.folder}/data",
             f"--web.listen-address=127.0.0.1:{self.port}",
@@ -43,7 +43,7 @@ class AlertmanagerServer(Server):
             "--log.level=warn",
         ]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return requests.get(f"{self.url}/-/ready", timeout=5).ok
         except requests.RequestException:
@@ -51,5 +51,5 @@ class AlertmanagerServer(Server):
 
 
 def start_alertmanager(configuration: Mapping[str, Any]) -> AlertmanagerServer:
-    """Start an Alertmanager that knows of nothing on a free port of 127.0.0.1."""
+    """Start an Alertmanager without alerts on a free port of 127.0.0.1."""
     return AlertmanagerServer(configuration).start_on_a_free_port()

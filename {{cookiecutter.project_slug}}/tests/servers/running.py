@@ -1,4 +1,4 @@
-"""A program of the service, running as it does in production: Gunicorn, a Celery worker, ``entrypoint.sh``."""
+"""A program of the service that runs as in production: Gunicorn, a Celery worker, `entrypoint.sh`."""
 
 import json
 import signal
@@ -8,20 +8,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from . import keeper
-from .lifetime import at_exit, make_folder, remove_folder
+from . import process_reaper
+from .cleanup import at_exit, create_folder, remove_folder
 from .processes import Child, ServerError, clean_environment, wait_until
 
 
 class RunningService:
-    """A command, started at once with ``environment`` and as little as possible from the developer's shell.
+    """A command that starts at once with `environment` and the least possible of the developer's shell.
 
-    Leaving the ``with`` block ends it and everything it started.
+    The end of the `with` block ends it and every process it started.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, folder: Path | None = None) -> None:
         self._command = " ".join(map(str, command))
-        self._folder = make_folder("service")
+        self._folder = create_folder("service")
         self._child = Child(command, clean_environment(environment), self._folder / "output", folder=folder)
         at_exit(self.close)
 
@@ -31,52 +31,52 @@ class RunningService:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; minus the number of the signal that ended it."""
+        """None while the program runs; negative: the signal that ended it."""
         return self._child.exit_code
 
     def output(self) -> str:
-        """Return what it wrote to standard output and standard error until now."""
+        """Return the standard output and standard error so far."""
         return self._child.output()
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return those lines of the output that are JSON objects."""
+        """Return the lines of the output that are JSON objects."""
         return [entry for line in self.output().splitlines() if (entry := _parsed(line)) is not None]
 
     def children(self) -> list[int]:
-        """List the living processes that it started itself: Gunicorn's workers, Celery's pool."""
-        return [row.pid for row in keeper.processes() if row.parent == self.pid]
+        """Return the running direct children: Gunicorn's workers, Celery's pool."""
+        return [row.pid for row in process_reaper.processes() if row.parent == self.pid]
 
-    def wait_until_listening(self, port: int, timeout: float = 30) -> None:
-        """Return when 127.0.0.1:``port`` accepts connections."""
+    def wait_until_listening(self, port: int, timeout: float = 120) -> None:
+        """Wait until 127.0.0.1:`port` accepts connections."""
         self._wait(lambda: _listens(port), timeout, f"did not listen on port {port}")
 
-    def wait_until_printed(self, text: str, timeout: float = 30) -> None:
-        """Return when the output holds ``text``: for those that do not listen, like a worker."""
+    def wait_until_printed(self, text: str, timeout: float = 120) -> None:
+        """Wait until the output contains `text`."""
         self._wait(lambda: text in self.output(), timeout, f"did not print {text!r}")
 
-    def wait(self, timeout: float = 30) -> int:
-        """Return its exit code, once it has ended by itself."""
+    def wait(self, timeout: float = 120) -> int:
+        """Wait for the end of the program; returns its exit code."""
         wait_until(lambda: self.exit_code is not None, timeout)
         if (code := self.exit_code) is None:
-            raise TimeoutError(self._complaint(f"did not end in {timeout} s"))
+            raise TimeoutError(self._message(f"did not end in {timeout} s"))
         return code
 
     def send(self, signal_number: int) -> None:
-        """Signal the started process alone, as an orchestrator sends it."""
+        """Send a signal to the started process only, as an orchestrator does."""
         self._child.send(signal_number)
 
-    def stop(self, signal_number: int = signal.SIGTERM, timeout: float = 60) -> int:
-        """Send ``signal_number`` and wait; returns its exit code.
+    def stop(self, signal_number: int = signal.SIGTERM, timeout: float = 120) -> int:
+        """Send `signal_number` and wait; returns its exit code.
 
-        A task process that has just ended a task may take 30 s to leave: it waits for Celery's main process to read its
-        last answer, which that no longer does (billiard's ``GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT``).
+        A Celery pool process that has just finished a task may need 30 s: it waits for the main process to read its
+        last result, which the main process no longer does (billiard's `GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT`).
         """
         self.send(signal_number)
         return self.wait(timeout)
 
     def close(self) -> None:
-        """End it at once, with all it started, and drop its output."""
-        self._child.end(signal.SIGKILL, patience=0)
+        """End the program and every process it started, and remove its output."""
+        self._child.end(signal.SIGKILL, timeout=0)
         remove_folder(self._folder)
 
     def __enter__(self) -> Self:
@@ -86,14 +86,14 @@ class RunningService:
         self.close()
 
     def _wait(self, condition: Callable[[], bool], timeout: float, failure: str) -> None:
-        # Asked in this order, for the last words of a program that ended count too.
+        # Check the exit code first: the output of a program that ended counts too.
         met = wait_until(lambda: self.exit_code is not None or condition(), timeout)
         if not condition():
             problem = f"ended with {self.exit_code}" if met else f"{failure} in {timeout} s"
-            raise (ServerError if met else TimeoutError)(self._complaint(problem))
+            raise (ServerError if met else TimeoutError)(self._message(problem))
 
-    def _complaint(self, problem: str) -> str:
-        return f"{self._command}: {problem}. Its last words:\n{self._child.tail()}"
+    def _message(self, problem: str) -> str:
+        return f"{self._command}: {problem}. Last output:\n{self._child.tail()}"
 
 
 def _listens(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""A real S3-compatible server for tests: rclone, which keeps the objects as files in a folder."""
+"""A real S3-compatible server for tests: rclone, which stores objects as files in a folder."""
 
 import os
 import secrets
@@ -18,10 +18,10 @@ BUCKET = "files"
 
 
 class S3Server(Server):
-    """One bucket, ``files``, that opens to the keys of this server only; its objects stay over ``restart``."""
+    """An S3 server with one bucket, `files`, and its own keys; objects survive `restart`."""
 
     name = "s3"
-    quick_signal = signal.SIGTERM  # so that the relay ends rclone
+    quick_signal = signal.SIGTERM  # the relay then ends rclone
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class S3Server(Server):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings of a service that keeps its files here."""
+        """The settings of a service that uses this server."""
         return {
             "STORAGE_URL": f"s3://{BUCKET}/of-the-service",
             "S3_ENDPOINT_URL": self.url,
@@ -46,16 +46,16 @@ class S3Server(Server):
 
     def command(self) -> list[str]:
         address = self.folder / "socket"
-        address.unlink(missing_ok=True)  # left behind by a kill
+        address.unlink(missing_ok=True)  # remains after a kill
         return [
             *(sys.executable, "-I", "-S", str(Path(__file__).with_name("s3_relay.py")), str(self.port), str(address)),
             *(str(self._program), "serve", "s3", "--config", os.devnull, "--addr", f"unix://{address}"),
-            # For everybody to see, but they open nothing that outlives the test.
+            # Visible to other accounts, but valid for this test only.
             *("--auth-key", f"{self.access_key_id},{self.secret_access_key}"),
             *("--cache-dir", str(self.folder / "cache"), str(self.files.parent)),
         ]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         store = S3Store(
             BUCKET,
             endpoint=self.url,
@@ -72,7 +72,7 @@ class S3Server(Server):
 
 
 def find_rclone() -> Path:
-    """Find the machine's rclone, else the one of the requirements-dev."""
+    """Return the machine's rclone, else the one of requirements-dev; raises `ServerError` if there is none."""
     found = shutil.which("rclone") or shutil.which("rclone", path=sysconfig.get_path("scripts"))
     if not found:
         message = (

@@ -1,7 +1,7 @@
-"""Stands before rclone's S3 server and corrects a status: ``python s3_relay.py PORT SOCKET COMMAND…``.
+"""A proxy before rclone's S3 server that corrects a status code: `python s3_relay.py PORT SOCKET COMMAND…`.
 
-rclone answers a request for a range with 200 and ``Content-Range`` where RFC 9110 (section 15.3.7) and every S3 server
-have 206, and clients that look refuse what they get. All else is passed on as it is.
+rclone responds to a range request with 200 and `Content-Range`. RFC 9110 (section 15.3.7) requires 206, other S3
+servers send it, and strict clients reject 200. Everything else passes unchanged.
 """
 
 import shutil
@@ -28,23 +28,23 @@ class Relay(BaseHTTPRequestHandler):
     """One client's connection."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # which would keep a body back until its headers are acknowledged
+    disable_nagle_algorithm = True  # it delays a body until its headers are acknowledged
 
     def relay(self) -> None:
         upstream = Upstream("rclone")
         try:
-            self._ask(upstream)
-            self._answer(upstream.getresponse())
-        except OSError:  # one of the two is gone
+            self._forward_request(upstream)
+            self._forward_response(upstream.getresponse())
+        except OSError:  # the client or rclone closed the connection
             self.close_connection = True
         finally:
             upstream.close()
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = relay  # noqa: N815  the library's names
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = relay  # noqa: N815 - the library's names
 
-    def _ask(self, upstream: Upstream) -> None:
+    def _forward_request(self, upstream: Upstream) -> None:
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in self.headers.items():  # signed, and so passed on to the letter
+        for name, value in self.headers.items():  # signed, so forwarded unchanged
             upstream.putheader(name, value)
         upstream.endheaders()
         left = int(self.headers.get("Content-Length", 0))
@@ -52,14 +52,14 @@ class Relay(BaseHTTPRequestHandler):
             upstream.send(piece)
             left -= len(piece)
 
-    def _answer(self, response: HTTPResponse) -> None:
+    def _forward_response(self, response: HTTPResponse) -> None:
         partial = response.status == 200 and "Content-Range" in response.headers
         self.send_response_only(206 if partial else response.status)
         for name, value in response.getheaders():
             if name != "Transfer-Encoding":
                 self.send_header(name, value)
         if "Content-Length" not in response.headers:
-            self.send_header("Connection", "close")  # which then tells where the body ends
+            self.send_header("Connection", "close")  # the end of the connection ends the body
         self.end_headers()
         shutil.copyfileobj(response, self.wfile, PIECE)
 
@@ -68,7 +68,7 @@ class Relay(BaseHTTPRequestHandler):
 
 
 class Listener(ThreadingHTTPServer):
-    """Many clients at a time, who may come in a crowd."""
+    """Accepts many clients at the same time."""
 
     daemon_threads = True
     request_queue_size = 128

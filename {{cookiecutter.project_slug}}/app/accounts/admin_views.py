@@ -1,0 +1,85 @@
+"""Routes that manage users, for admins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.accounts import administration
+from app.accounts.models import User
+from app.accounts.schemas import EmptyBody, Message, RoleChange, UserPage, UserQuery, UserRecord
+from app.accounts.service import LastAdmin, NoSuchUser
+from app.accounts.tasks import send_reset_mail
+from app.platform.api.blueprints import Blueprint
+from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.pagination import page
+from app.platform.api.rate_limits import rate_limit
+from app.platform.database.base import db
+from app.platform.security import sessions
+from app.platform.security.access import admin_required, current_caller
+from app.platform.telemetry.objectives import LIST, UPDATE, objective
+from app.platform.web.client_address import request_origin
+from app.platform.web.problems import Problem, service_unavailable
+
+blueprint = Blueprint("admin", __name__, description="User management, for admins.")
+
+NO_SUCH_USER = "No user has this id."
+
+
+@blueprint.get("/admin/users")
+@rate_limit("RATELIMIT_ADMIN_USERS")
+@objective(LIST)
+@admin_required
+@blueprint.arguments(UserQuery(), location="query")
+@blueprint.response(200, UserPage())
+def users(query: dict[str, Any]) -> dict[str, Any]:
+    """List all users, newest first."""
+    return page(administration.users(db.session(), **query), query["limit"], "created_at", "id")
+
+
+@blueprint.put("/admin/users/<int:user_id>/role")
+@rate_limit("RATELIMIT_ADMIN_ROLE")
+@objective(UPDATE)
+@admin_required
+@blueprint.arguments(RoleChange())
+@blueprint.response(200, UserRecord())
+@blueprint.alt_response(404, description=NO_SUCH_USER)
+@blueprint.alt_response(409, description="The change would leave no admin.")
+def change_role(data: dict[str, str], user_id: int) -> User:
+    """Change the role of a user; the user's sessions end."""
+    try:
+        user, ended = administration.change_role(
+            db.session(), user_id, data["role"], origin=request_origin(), actor_id=current_caller().user_id
+        )
+    except NoSuchUser:
+        raise Problem(404, NO_SUCH_USER) from None
+    except LastAdmin:
+        raise Problem(409, "This is the last admin. Give another user the role admin first.") from None
+    sessions.revoke(ended)
+    return user
+
+
+@blueprint.post("/admin/users/<int:user_id>/reset-password")
+@rate_limit("RATELIMIT_ADMIN_RESET_PASSWORD")
+@concurrency_limit("CONCURRENCY_HASHING")
+@objective(UPDATE)
+@admin_required
+@blueprint.arguments(EmptyBody(), required=False)
+@blueprint.response(202, Message())
+@blueprint.alt_response(404, description=NO_SUCH_USER)
+def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
+    """Invalidate a user's password, end the user's sessions, revoke the user's API keys, and e-mail a link.
+
+    The link leads to the page that sets a new password.
+    """
+    try:
+        user, ended = administration.force_reset(
+            db.session(), user_id, origin=request_origin(), actor_id=current_caller().user_id
+        )
+    except NoSuchUser:
+        raise Problem(404, NO_SUCH_USER) from None
+    sessions.revoke(ended)
+    if not send_reset_mail.try_apply_async((user.email,), argsrepr="(an e-mail)"):
+        raise service_unavailable(
+            "The password was invalidated, but the e-mail could not be queued. Try again shortly."
+        )
+    return {"message": "An e-mail with a link is on its way."}

@@ -1,0 +1,1 @@
+"""The API: blueprints, request parsing, pagination, rate limits, versions and the OpenAPI specification."""

@@ -1,0 +1,158 @@
+"""Strict schema fields; marshmallow's own accept `"1"` and `true` as numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import current_app
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow.exceptions import SCHEMA
+
+from app.platform.components import platform_of
+
+
+class RequestSchema(Schema):
+    """Base of every request schema; rejects unknown members, also in the specification."""
+
+    error_messages = {"type": "Must be an object."}  # noqa: RUF012 - marshmallow declares it like this
+
+    class Meta:
+        """Set explicitly, because the specification omits the default."""
+
+        unknown = RAISE
+
+
+class BoundedList(fields.List[Any]):
+    """A list whose rejection costs little: its length is checked first, and not every item after some invalid ones."""
+
+    MAX_INVALID = 20
+
+    def __init__(
+        self,
+        item: fields.Field[Any],
+        minimum: int,
+        maximum: int,
+        *,
+        checks: Sequence[Callable[[list[Any]], object]] = (),
+        **kwargs: Any,
+    ) -> None:
+        self.maximum = maximum
+        self.length = validate.Length(minimum, maximum, error=f"Must have from {minimum} to {maximum} items.")
+        super().__init__(item, validate=[self.length, *checks], **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        del attr, data
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        self.length(value)
+        items: list[Any] = []
+        errors: dict[int, Any] = {}
+        for index, item in enumerate(value):
+            try:
+                items.append(self.inner.deserialize(item, **kwargs))
+            except ValidationError as error:
+                errors[index] = error.messages
+                if len(errors) == self.MAX_INVALID:
+                    break
+        if errors:
+            raise ValidationError(self._with_unchecked(errors, len(value) - 1 - max(errors)), valid_data=items)
+        return items
+
+    @staticmethod
+    def _with_unchecked(errors: dict[int, Any], count: int) -> dict[Any, Any]:
+        """Return the errors, after a message about the items that were not checked."""
+        return {SCHEMA: [f"{count} more items were not checked."], **errors} if count else errors
+
+
+def max_text_length(field: fields.Field[Any]) -> int | None:
+    """Return the most characters that the field accepts; None if it has no limit."""
+    limits = [check.max for check in field.validators if isinstance(check, validate.Length) and check.max]
+    return min(limits, default=None)
+
+
+class StrictFloat(fields.Float):
+    """A finite JSON number; rejects strings and booleans."""
+
+    def _validated(self, value: Any) -> float:
+        if isinstance(value, (bool, str)):
+            raise self.make_error("invalid", input=value)
+        result: float = super()._validated(value)
+        return result
+
+
+class StrictInteger(fields.Integer):
+    """A whole JSON number, also written as 5.0; rejects strings and booleans."""
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, str) or (isinstance(value, float) and not value.is_integer()):
+            raise self.make_error("invalid", input=value)
+        result: int = super()._validated(value)
+        return result
+
+
+class StrictBoolean(fields.Boolean):
+    """A JSON boolean; rejects strings and numbers."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        del attr, data, kwargs
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class PlainText(fields.String):
+    """A text without control characters: PostgreSQL rejects NUL and lone surrogates, terminals interpret escape."""
+
+    PATTERN = r"^[^\u0000-\u001f]*$"  # for the specification, as a JavaScript regex
+    FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff]")  # control characters and surrogates
+
+    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(metadata={"pattern": self.PATTERN, **(metadata or {})}, **kwargs)
+        self.max_length = max_text_length(self)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if self.max_length and len(text) > self.max_length:
+            return text  # the check of the length, which runs next, rejects it
+        if self.FORBIDDEN.search(text):
+            raise ValidationError("Must not contain control characters.")
+        return text
+
+
+class PastDateTime(fields.AwareDateTime):
+    """An ISO 8601 time that is not in the future and not before 2000; UTC if it has no time zone."""
+
+    EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+    SKEW = timedelta(seconds=60)  # tolerance for clocks of devices that run ahead
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="iso", default_timezone=UTC, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        if not isinstance(value, str):
+            raise self.make_error("invalid", input=value, obj_type="datetime")
+        try:
+            time: datetime = super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+        except OverflowError:
+            raise self.make_error("invalid", input=value, obj_type="datetime") from None
+        if time > datetime.now(UTC) + self.SKEW:
+            raise ValidationError("Must not be in the future.")
+        if time < self.EARLIEST:
+            raise ValidationError("Must not be before 2000-01-01.")
+        return time
+
+
+class Scope(fields.String):
+    """The name of a scope that a feature declares; the specification lists all scopes."""
+
+    default_error_messages = {"unknown": "Must be one of: {scopes}."}  # noqa: RUF012 - overrides marshmallow's
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        scope: str = super()._deserialize(value, attr, data, **kwargs)
+        scopes = platform_of(current_app).scopes
+        if scope not in scopes:
+            raise self.make_error("unknown", scopes=", ".join(scopes))
+        return scope

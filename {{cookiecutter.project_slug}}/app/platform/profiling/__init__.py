@@ -1,0 +1,1 @@
+"""CPU and memory profiles of running processes."""

@@ -1,0 +1,1 @@
+"""Settings: declared once, read from Vault and the environment, checked together."""

@@ -1,0 +1,1 @@
+"""Celery, mail and the metrics of tasks."""

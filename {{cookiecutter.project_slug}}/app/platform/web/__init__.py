@@ -1,0 +1,1 @@
+"""The Flask class, and what all HTTP requests and responses share."""

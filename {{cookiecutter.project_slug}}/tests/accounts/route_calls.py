@@ -1,0 +1,52 @@
+"""Calls of the routes of accounts (see tests/route_calls.py)."""
+
+from __future__ import annotations
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app.accounts.models import User
+from tests.accounts.factory import PASSWORD, make_session, make_user
+from tests.accounts.samples import create_reset_body
+from tests.route_calls import API, RouteCaller
+
+NEW_PASSWORD = "another password 2"
+
+
+def create_rows(_app: Flask, session: Session, user: User) -> None:
+    """Create a session of the user, and another user."""
+    make_session(session, user)
+    make_user(session)
+
+
+def call_routes(caller: RouteCaller) -> None:
+    """Call every route of accounts."""
+    call_authentication(caller)
+    call_passwords(caller)
+    user, admin = caller.user(), caller.user("admin")
+    caller.call("GET", f"{API}/users/me", user)
+    caller.call("PATCH", f"{API}/users/me", user, json={"display_name": "Ada"})
+    caller.call("GET", f"{API}/admin/users", admin)
+    caller.call("PUT", f"{API}/admin/users/<int:user_id>/role", admin, json={"role": "admin"})
+    caller.call("POST", f"{API}/admin/users/<int:user_id>/reset-password", admin, json={})
+
+
+def call_authentication(caller: RouteCaller) -> None:
+    """Register, log in, refresh and log out."""
+    user = caller.user()
+    login = {"email": user.email, "password": PASSWORD}
+    caller.call("POST", f"{API}/auth/register", json={**login, "email": f"new{caller.count}@example.org"})
+    tokens = caller.call("POST", f"{API}/auth/login", json=login)
+    caller.call("POST", f"{API}/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    caller.call("POST", f"{API}/auth/logout", user, json={"everywhere": True})
+
+
+def call_passwords(caller: RouteCaller) -> None:
+    """Change, and reset, a password."""
+    change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    caller.call("POST", f"{API}/auth/change-password", caller.user(), json=change)
+    user = caller.user()
+    caller.call("POST", f"{API}/auth/forgot-password", json={"email": user.email})
+    with caller.app.app_context():
+        reset = create_reset_body(caller.app, caller.session, user)
+    caller.call("POST", f"{API}/auth/reset-password", json={**reset, "new_password": NEW_PASSWORD})

@@ -1,0 +1,60 @@
+"""Tests of revision 0007: e-mails in their normal form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from tests.environments import basic_environment
+from tests.migrations.flask_command import flask
+
+TIME = "'2026-01-02 03:04:05'"
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    """The database at revision 0006."""
+    assert migrate(url, "0006")[0] == 0
+    engine = sa.create_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def migrate(url: str, revision: str) -> tuple[int, str]:
+    run = flask("db", "upgrade", revision, environment=basic_environment(DATABASE_URL=url))
+    return run.returncode, run.stdout + run.stderr
+
+
+def add_users(engine: sa.Engine, *emails: str) -> None:
+    columns = "id, email, password_hash, role, created_at, updated_at"
+    insert = f"INSERT INTO users ({columns}) VALUES (:id, :email, '-', 'user', {TIME}, {TIME})"
+    with engine.begin() as connection:
+        connection.execute(sa.text(insert), [{"id": id_, "email": email} for id_, email in enumerate(emails, 1)])
+
+
+def emails(engine: sa.Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(sa.text("SELECT email FROM users ORDER BY id")).scalars())
+
+
+@pytest.mark.fault("F22")
+@pytest.mark.req("D2")
+def test_upgrade_normalizes_emails(url: str, engine: sa.Engine) -> None:
+    add_users(engine, "ann@example.org", "bob@bücher.example", "e\u0301lodie@example.org", "eve@not..valid\u00fc")
+
+    assert migrate(url, "0007")[0] == 0
+    assert emails(engine) == ["ann@example.org", "bob@xn--bcher-kva.example", "élodie@example.org", "eve@not..validü"]
+
+
+@pytest.mark.fault("F22")
+@pytest.mark.req("D2")
+def test_upgrade_names_users_with_the_same_email(url: str, engine: sa.Engine) -> None:
+    add_users(engine, "bob@bücher.example", "bob@xn--bcher-kva.example")
+
+    status, output = migrate(url, "0007")
+
+    assert status != 0
+    assert "The users 1 and 2 have the same e-mail in two forms." in output
+    assert emails(engine) == ["bob@bücher.example", "bob@xn--bcher-kva.example"]

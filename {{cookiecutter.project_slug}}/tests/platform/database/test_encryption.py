@@ -1,0 +1,185 @@
+"""Encrypted columns: what the database stores, what the app reads, and decryption errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from app import create_app
+from app.accounts.models import User
+from app.platform.database.base import Model, db
+from app.platform.database.encryption import DecryptionError, EncryptedText, Keyring, encrypted_columns, set_keyring
+from tests.accounts.factory import make_user
+from tests.environments import basic_environment
+
+OLD, NEW = "an earlier secret " * 3, "a newer secret " * 3
+NAME = "Ångström 🦆 'quoted' -- \\ %s"
+
+
+def stored_name(session: Session, user: User) -> str:
+    query = sa.text("SELECT display_name FROM users WHERE id = :id")
+    stored: str = session.execute(query, {"id": user.id}).scalar_one()
+    return stored
+
+
+def change_stored_name(session: Session, user: User, value: str) -> None:
+    session.execute(sa.text("UPDATE users SET display_name = :value WHERE id = :id"), {"value": value, "id": user.id})
+    session.commit()
+
+
+def test_ciphertexts_differ_and_decrypt_to_the_same_text() -> None:
+    keyring = Keyring([NEW])
+
+    first, second = keyring.encrypt(NAME), keyring.encrypt(NAME)
+
+    assert first != second
+    assert keyring.decrypt(first) == keyring.decrypt(second) == NAME
+
+
+@pytest.mark.req("P1")
+def test_earlier_keys_decrypt_and_the_current_key_encrypts() -> None:
+    old = Keyring([OLD])
+    both = Keyring([NEW, OLD])
+
+    assert both.decrypt(old.encrypt(NAME)) == NAME
+    assert both.encrypt(NAME).startswith(f"enc:{both.current}:")
+    assert both.current != old.current
+    assert both.ids == (both.current, old.current)
+
+
+@pytest.mark.req("P1")
+def test_error_names_the_missing_key_and_the_setting() -> None:
+    old = Keyring([OLD])
+
+    with pytest.raises(DecryptionError, match=rf"needs the encryption key {old.current}, .* LEGACY_ENCRYPTION_KEYS"):
+        Keyring([NEW]).decrypt(old.encrypt(NAME))
+
+
+@pytest.mark.parametrize("position", [20, 60, -2])
+def test_altered_ciphertext_is_rejected(position: int) -> None:
+    keyring = Keyring([NEW])
+    stored = list(keyring.encrypt(NAME))
+    stored[position] = "A" if stored[position] != "A" else "B"
+
+    with pytest.raises(DecryptionError, match="corrupt or was tampered with"):
+        keyring.decrypt("".join(stored))
+
+
+@pytest.mark.parametrize("text", ["", "Ann", "enc:", "enc:12345678:", "enc:12345678:Ann", "encryption"])
+def test_plain_text_is_returned_unchanged(text: str) -> None:
+    assert Keyring([NEW]).decrypt(text) == text
+
+
+def test_text_that_looks_encrypted_is_encrypted_too() -> None:
+    keyring = Keyring([NEW])
+    text = Keyring([OLD]).encrypt("x")
+
+    assert keyring.decrypt(keyring.encrypt(text)) == text
+
+
+def test_key_id_is_not_part_of_the_key() -> None:
+    keyring = Keyring([NEW])
+
+    assert len(keyring.current) == 8
+    assert keyring.current not in keyring._keys[keyring.current]._signing_key.hex()
+
+
+@pytest.mark.req("P1")
+def test_database_stores_ciphertext_only(session: Session, secret: str) -> None:
+    user = make_user(session, display_name=secret)
+
+    stored = stored_name(session, user)
+
+    assert stored.startswith("enc:")
+    assert secret not in stored
+    session.expire_all()
+    assert user.display_name == secret
+
+
+@pytest.mark.parametrize("name", [None, "", NAME, "x" * 100, "🦆" * 100])
+def test_encrypted_names_round_trip(session: Session, name: str | None) -> None:
+    user = make_user(session)
+    user.display_name = name
+    session.commit()
+
+    session.expire_all()
+
+    assert user.display_name == name
+
+
+@pytest.mark.req("P1")
+def test_row_with_plain_text_is_readable(session: Session, user: User) -> None:
+    change_stored_name(session, user, "Ann")
+
+    session.refresh(user)
+
+    assert user.display_name == "Ann"
+
+
+def test_altered_row_raises_decryption_error(session: Session) -> None:
+    user = make_user(session, display_name="Ann")
+    change_stored_name(session, user, stored_name(session, user)[:-3] + "AA=")
+
+    with pytest.raises(DecryptionError):
+        session.refresh(user)
+
+
+def test_apps_with_different_keys_share_a_process(app: Flask, session: Session) -> None:
+    user = make_user(session, display_name="Ann")
+    with app.app_context():
+        url = db.engine.url.render_as_string(hide_password=False)
+    other_app = create_app(basic_environment(DATABASE_URL=url, MASTER_ENCRYPTION_KEY="another service's secret " * 2))
+
+    with other_app.app_context():
+        with pytest.raises(DecryptionError):
+            db.session.get(User, user.id)
+        db.session.remove()
+        db.engine.dispose()
+    session.refresh(user)
+
+    assert user.display_name == "Ann"
+
+
+def test_engine_without_keys_names_the_fix(session: Session) -> None:
+    user = make_user(session, display_name="Ann")
+    engine = sa.create_engine(session.get_bind().engine.url)
+
+    with Session(engine) as bare, pytest.raises(RuntimeError, match="set_keyring"):
+        bare.get(User, user.id)
+    set_keyring(engine, Keyring([NEW]))
+    with Session(engine) as keyed, pytest.raises(DecryptionError):
+        keyed.get(User, user.id)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "compare",
+    [
+        lambda: User.display_name == "Ann",
+        lambda: User.display_name.like("A%"),
+        lambda: User.display_name.in_(["Ann"]),
+        User.display_name.desc,
+    ],
+)
+def test_comparisons_are_rejected(compare: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match=r"cannot be compared, sorted or searched in SQL: users\.display_name"):
+        compare()
+
+
+def test_null_comparisons_are_allowed(session: Session) -> None:
+    named, nameless = make_user(session, display_name="Ann"), make_user(session)
+
+    assert session.scalars(sa.select(User.id).where(User.display_name.is_(None))).all() == [nameless.id]
+    assert session.scalars(sa.select(User.id).where(User.display_name.is_not(None))).all() == [named.id]
+    assert session.scalars(sa.select(User.id).where(User.display_name == None)).all() == [nameless.id]  # noqa: E711 - SQLAlchemy's operator
+
+
+def test_encrypted_columns_lists_columns_of_models() -> None:
+    assert "users.display_name" in [str(column) for column in encrypted_columns(Model.metadata)]
+    metadata = sa.MetaData()
+    sa.Table("notes", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", EncryptedText))
+    assert [str(column) for column in encrypted_columns(metadata)] == ["notes.text"]
