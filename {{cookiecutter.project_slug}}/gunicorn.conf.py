@@ -28,9 +28,12 @@ SHARED_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 
 configured_directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 metrics_directory = Path(configured_directory or tempfile.mkdtemp(prefix="metrics-", dir=SHARED_MEMORY))
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_directory)
-metrics_directory.mkdir(parents=True, exist_ok=True)
-for leftover in metrics_directory.glob("*.db"):
-    leftover.unlink()
+try:
+    metrics_directory.mkdir(parents=True, exist_ok=True)
+    for leftover in metrics_directory.glob("*.db"):
+        leftover.unlink()
+except OSError as error:
+    sys.exit(f"PROMETHEUS_MULTIPROC_DIR must name a writable folder: {metrics_directory}: {error.strerror}.")
 
 from app.features import FEATURE_SETTINGS, PERSONAL_FIELDS  # noqa: E402 - creates metrics
 from app.platform.settings.checks import load_settings  # noqa: E402
@@ -62,7 +65,8 @@ with suppress(AttributeError):
     ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 wsgi_app = "wsgi:app"
-bind = f"{settings.BIND_ADDRESS}:{settings.PORT}"
+address = settings.BIND_ADDRESS
+bind = f"[{address}]:{settings.PORT}" if ":" in address else f"{address}:{settings.PORT}"
 worker_class = BoundedThreadWorker
 workers = settings.GUNICORN_WORKERS
 threads = settings.GUNICORN_THREADS
@@ -75,7 +79,10 @@ keepalive = 75  # longer than the proxy's, or the proxy could reuse a connection
 worker_tmp_dir = SHARED_MEMORY
 control_socket_disable = True  # the socket is a file, and the root file system is read-only
 logger_class = Logger
-logconfig_dict = logging_config(settings, checked.secrets, PERSONAL_FIELDS)
+try:
+    logconfig_dict = logging_config(settings, checked.secrets, PERSONAL_FIELDS)
+except SettingsError as error:
+    sys.exit(str(error))
 forwarded_allow_ips = ""  # the app decides which proxies to trust: TRUSTED_PROXIES
 
 BoundedThreadWorker.queue_seconds = settings.GUNICORN_QUEUE_SECONDS

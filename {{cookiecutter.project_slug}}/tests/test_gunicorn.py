@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.environments import ROOT, production_environment
 from tests.servers.processes import clean_environment
 
@@ -19,11 +21,44 @@ print(worker.slot, gc.get_freeze_count() > 10_000)
 """
 
 
-def test_pre_fork_assigns_a_slot_and_freezes_loaded_objects(tmp_path: Path) -> None:
-    urls = (f"postgresql://{UNUSED}/x", f"redis://{UNUSED}/0")
-    environment = clean_environment(production_environment(*urls, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)))
-    command = [sys.executable, "-c", PRE_FORK]
+def run_configuration(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run code in the folder of the service, with production settings."""
+    environment = production_environment(f"postgresql://{UNUSED}/x", f"redis://{UNUSED}/0", **settings)
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, cwd=ROOT, env=clean_environment(environment), capture_output=True, text=True, check=False
+    )
 
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+def test_pre_fork_assigns_a_slot_and_freezes_loaded_objects(tmp_path: Path) -> None:
+    result = run_configuration(PRE_FORK, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
 
     assert result.stdout.split() == ["0", "True"], result.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "bind"), [("0.0.0.0", "0.0.0.0:8000"), ("::1", "[::1]:8000"), ("0:0:0:0:0:0:0:0", "[::]:8000")]
+)
+def test_address_is_bound(address: str, bind: str) -> None:
+    code = "import runpy; print(runpy.run_path('gunicorn.conf.py')['bind'])"
+
+    result = run_configuration(code, BIND_ADDRESS=address)
+
+    assert result.stdout.strip() == bind, result.stderr
+
+
+@pytest.mark.req("S3")
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PROMETHEUS_MULTIPROC_DIR", "/dev/zero", "PROMETHEUS_MULTIPROC_DIR must name a writable folder: /dev/zero"),
+        ("LOG_FILE", "/nowhere/app.log", "LOG_FILE is /nowhere/app.log, which cannot be written: No such file"),
+        ("BIND_ADDRESS", "everywhere", "BIND_ADDRESS: Must be an IP address"),
+    ],
+)
+def test_setting_that_cannot_work_ends_the_start_in_words(name: str, value: str, message: str) -> None:
+    result = run_configuration("import runpy; runpy.run_path('gunicorn.conf.py')", **{name: value})
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr

@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from app.platform.api.fields import BoundedList, PlainText, RequestSchema, Scope, StrictInteger
 from app.platform.api.pagination import PageQuery
+from app.platform.decimals import DecimalInteger
 
 MAX_LIFETIME_DAYS = 365
 MAX_SCOPES = 50
@@ -68,7 +69,7 @@ class CreatedApiKey(ApiKey):
 class AdminApiKeyQuery(PageQuery):
     """Filters for the list of the keys of all users."""
 
-    user_id = fields.Integer(
+    user_id = DecimalInteger(
         validate=validate.Range(0, 2**63 - 1), metadata={"description": "The id of the user who owns the keys."}
     )
 

@@ -6,12 +6,13 @@ from marshmallow import Schema, fields, validate
 
 from app.platform.api.fields import PastDateTime, PlainText
 from app.platform.api.pagination import PageQuery
+from app.platform.decimals import DecimalInteger
 
 
 class AuditQuery(PageQuery):
     """Filters for the list of entries; an entry must match all of them."""
 
-    actor_id = fields.Integer(
+    actor_id = DecimalInteger(
         validate=validate.Range(0, 2**63 - 1), metadata={"description": "The id of the user who acted."}
     )
     action = PlainText(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -11,13 +12,16 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import FileWrapper
 
 from app.data_files.models import DataFile
+from app.platform.web.problems import Problem
 
 BUFFER_BYTES = 64 * 1024
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def file_response(file: DataFile, content: BinaryIO) -> Response:
-    """Return the response to the current request and close `content` after it; a range outside the file raises 416.
+    """Return the response to the current request and close `content` after it.
+
+    A range outside the file raises 416, and an `If-Match` that names another file 412.
 
     Flask's `send_file` does not fit: for a stream it supports no ranges, and it wraps the stream in Gunicorn's
     `wsgi.file_wrapper`, which cannot seek, so that a range would read everything before it from the storage.
@@ -31,10 +35,16 @@ def file_response(file: DataFile, content: BinaryIO) -> Response:
         environ["HTTP_RANGE"] = byte_range
     try:
         response.make_conditional(environ, accept_ranges=True, complete_length=file.size)
-    except RequestedRangeNotSatisfiable:
+        _reject_other_file(response)
+    except (RequestedRangeNotSatisfiable, Problem):
         content.close()
         raise
     return response
+
+
+def _reject_other_file(response: Response) -> None:
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        raise Problem(412, "The file is not the one that If-Match names.")
 
 
 def content_disposition(name: str) -> str:

@@ -92,6 +92,9 @@ def _read_form(req: Request, max_bytes: int) -> Form:
     try:
         form: Form = CombinedMultiDict([req.form, req.files])
     except RequestEntityTooLarge:
+        if req.content_length is not None and req.content_length <= req.max_content_length:
+            message = f"The form is too large: at most {PARTS} parts, and {FIELD_BYTES} bytes in a text field."
+            raise Problem(413, message) from None
         raise _too_large(max_bytes) from None
     except (ValueError, *MALFORMED_BODY):
         raise Problem(400, "The form is malformed or incomplete.") from None

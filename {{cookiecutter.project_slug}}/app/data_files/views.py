@@ -127,6 +127,7 @@ def delete(file_id: int) -> None:
 @file_content(200, "The file.")
 @file_content(206, "The requested range.")
 @blueprint.alt_response(304, description="The content is unchanged: its ETag is in `If-None-Match`.")
+@blueprint.alt_response(412, description="The file is not the one that If-Match names.")
 @blueprint.alt_response(416, description="The file has no such range.")
 def content(file_id: int) -> Response:
     """Return the content of a file, or the requested range of it; the ETag is the SHA-256 checksum."""

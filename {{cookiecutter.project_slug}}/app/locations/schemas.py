@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.platform.api.fields import BoundedList, PastDateTime, RequestSchema, StrictFloat
 from app.platform.api.pagination import PageQuery
+from app.platform.decimals import DecimalInteger, DecimalNumber
 
 MAX_BATCH = 1000
 EARTH_RADIUS = 6_371_000  # metres; upper bound of an accuracy
@@ -68,18 +68,21 @@ class LocationPage(Schema):
     next = fields.String(required=True, allow_none=True)
 
 
+DECIMAL_NUMBER = DecimalNumber()
+
+
 class BoundingBox(fields.Field[tuple[float, ...]]):
     """`west,south,east,north` in degrees; west is greater than east if the box crosses the 180th meridian."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[float, ...]:
         del attr, data, kwargs
         try:
-            west, south, east, north = (float(part) for part in str(value).split(","))
+            west, south, east, north = (DECIMAL_NUMBER.deserialize(part) for part in str(value).split(","))
             for degrees, bound in ((west, longitude), (east, longitude), (south, latitude), (north, latitude)):
                 bound(degrees)
         except (ValueError, ValidationError):
             raise ValidationError(BOX_MESSAGE) from None
-        if not south <= north or math.isnan(west + east):  # validate.Range accepts NaN
+        if not south <= north:
             raise ValidationError(BOX_MESSAGE)
         return west, south, east, north
 
@@ -87,7 +90,7 @@ class BoundingBox(fields.Field[tuple[float, ...]]):
 class ActiveQuery(PageQuery):
     """Selects the users that count as active."""
 
-    minutes = fields.Integer(
+    minutes = DecimalInteger(
         load_default=5,
         validate=validate.Range(1, 1440),
         metadata={"description": "Maximum age of the latest position, in minutes."},

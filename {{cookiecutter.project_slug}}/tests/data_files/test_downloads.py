@@ -115,6 +115,16 @@ def test_unchanged_content_returns_304(client: FlaskClient, file: DataFile, head
     assert other.status_code == 200
 
 
+def test_if_match_of_another_version_returns_412(client: FlaskClient, file: DataFile, headers: dict[str, str]) -> None:
+    url = f"{FILES}/{file.id}/content"
+
+    same = client.get(url, headers={**headers, "If-Match": f'"{file.sha256}"'})
+    other = client.get(url, headers={**headers, "If-Match": '"another"'})
+
+    assert (same.status_code, same.data) == (200, CSV)
+    assert (other.status_code, other.content_type) == (412, "application/problem+json")
+
+
 def test_range_of_another_version_returns_whole_file(
     client: FlaskClient, file: DataFile, headers: dict[str, str]
 ) -> None:
@@ -149,6 +159,7 @@ def test_file_without_object_is_not_found(
         ("HEAD", {}, 200),
         ("GET", {"Range": "bytes=1-2"}, 206),
         ("GET", {"If-None-Match": f'"{"0" * 64}"'}, 304),
+        ("GET", {"If-Match": '"another"'}, 412),
         ("GET", {"Range": "bytes=999-"}, 416),
     ],
 )

@@ -166,6 +166,17 @@ def test_invalid_form_is_rejected(
     assert_nothing_is_stored(session, storage)
 
 
+@pytest.mark.parametrize("parts", [[part(f"f{n}") for n in range(11)], [part("text", b"x" * 300_000, filename=None)]])
+def test_form_with_too_much_besides_the_file_is_named(
+    client: FlaskClient, headers: dict[str, str], parts: list[bytes]
+) -> None:
+    response = client.post(FILES, data=form(*parts), headers=headers, content_type=FORM["content_type"])
+
+    assert response.status_code == 413
+    message = "The form is too large: at most 10 parts, and 262144 bytes in a text field."
+    assert response.get_json()["message"] == message
+
+
 @pytest.fixture
 def _small_limit(replace_component: ReplaceComponent) -> None:
     """Limit files to 2000 bytes."""

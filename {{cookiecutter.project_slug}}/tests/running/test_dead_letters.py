@@ -121,7 +121,7 @@ def test_worker_survives_every_message_that_is_no_task(
     assert [letter["reason"] for letter in kept] == expected
     assert kept[0]["message"] == "ann@example.org {"
     assert client.llen(QUEUE) == 0
-    assert wait_until(lambda: client.hlen("unacked") == 0, 300)
+    assert wait_until(lambda: client.hlen("service-under-test:unacknowledged") == 0, 300)
     assert PRIVATE not in worker.output()
     metrics = requests.get(f"http://127.0.0.1:{port}/metrics", headers=OPERATOR, timeout=60).text
     counted = re.findall(r"^celery_dead_letters_total\{.*\} ([\d.]+)", metrics, re.MULTILINE)
@@ -131,7 +131,7 @@ def test_worker_survives_every_message_that_is_no_task(
 
 def receives_broadcast(client: Redis, text: str) -> bool:
     """Send a broadcast; returns whether anybody received it."""
-    return bool(client.publish("/0.celery.pidbox", text))
+    return bool(client.publish("/0.service-under-test.pidbox", text))
 
 
 def test_worker_survives_broadcasts_that_are_no_commands(

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from marshmallow import Schema, fields, validate
 
+from app.platform.decimals import DecimalInteger
+
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
@@ -53,7 +55,7 @@ def encode_cursor(time: datetime, row_id: int) -> str:
 class PageQuery(Schema):
     """The query parameters of every list."""
 
-    limit = fields.Integer(
+    limit = DecimalInteger(
         load_default=DEFAULT_LIMIT,
         validate=validate.Range(1, MAX_LIMIT),
         metadata={"description": "Maximum number of items to return."},

@@ -160,6 +160,9 @@ def _reject_undeclared_query() -> None:
     view = current_app.view_functions[req.endpoint or ""]
     if len(req.args) > MAX_MEMBERS:
         raise Problem(422, f"The query has more than {MAX_MEMBERS} parameters.")
+    if duplicates := [name for name, values in req.args.lists() if len(values) > 1]:
+        errors = {name: ["Must be sent once."] for name in duplicates}
+        raise Problem(422, "The query names a parameter twice.", errors=errors)
     if req.args and not any(item["in"] == "query" for item in declared_inputs(view)):
         errors = {name: ["Unknown field."] for name in req.args}
         raise Problem(422, "This route accepts no query parameters.", errors=errors)

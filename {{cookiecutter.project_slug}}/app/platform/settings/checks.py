@@ -13,7 +13,7 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from app.platform.components import platform_of
 from app.platform.settings.compose import ComposeSettings
-from app.platform.settings.database_url import parameter_problems
+from app.platform.settings.database_url import database_system, parameter_problems
 from app.platform.settings.declarations import VAULT_PATH, AllSettings, Secrets, Settings
 from app.platform.settings.fields import (
     Required,
@@ -135,6 +135,10 @@ def _database_problems(settings: Settings) -> Iterator[str]:
     for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL"):
         if url := getattr(settings, name):
             yield from parameter_problems(name, url, settings.DB_SSLMODE)
+    if settings.DATABASE_URL and settings.MIGRATION_DATABASE_URL:
+        served, migrated = database_system(settings.DATABASE_URL), database_system(settings.MIGRATION_DATABASE_URL)
+        if served != migrated:
+            yield f"MIGRATION_DATABASE_URL is {migrated} and DATABASE_URL is {served}: both must name one database."
     if settings.DB_TRANSACTION_POOLING and settings.MIGRATION_DATABASE_URL in (None, settings.DATABASE_URL):
         yield (
             "DB_TRANSACTION_POOLING requires MIGRATION_DATABASE_URL, the URL of the database itself: migrations lock "

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from inspect import signature
 from typing import Any
+from urllib.parse import unquote
 
 from psycopg.pq import Conninfo
 from pymysql.connections import Connection as MySQLConnection
@@ -15,6 +16,8 @@ from sqlalchemy.exc import ArgumentError
 DATABASE_SCHEMES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%\w+)?")  # a name, or an IPv6 address
+MAX_PORT = 65_535
+DATABASE_PARAMETERS = {"dbname", "service", "database", "db"}  # that drivers accept instead of a path
 FORM = (
     "It must look like postgresql://user:password@host:5432/name, with special characters in the user name and the "
     "password percent-encoded: @ is %40, / is %2F, % is %25."
@@ -51,13 +54,21 @@ def database_url_problem(url: str) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         return f"is not valid. {FORM}"
-    if parsed.get_backend_name() == "sqlite":
-        return ""
+    return "" if parsed.get_backend_name() == "sqlite" else next(_server_problems(url, parsed), "")
+
+
+def _server_problems(url: str, parsed: URL) -> Iterator[str]:
+    """Yield what is wrong with the URL of a database server."""
+    if not unquote(url).isprintable():
+        yield f"contains a control character. {FORM}"
     if not HOST.fullmatch(parsed.host or "") and (parsed.host or not {"host", "unix_socket"} & parsed.query.keys()):
-        return f"names no valid host. {FORM}"
+        yield f"names no valid host. {FORM}"
+    if parsed.port is not None and not 1 <= parsed.port <= MAX_PORT:
+        yield f"has an invalid port: it must be from 1 to {MAX_PORT}."
+    if not parsed.database and not DATABASE_PARAMETERS & parsed.query.keys():
+        yield f"names no database. {FORM}"
     if _backend(parsed) == "postgresql" and parsed.query.get("sslmode", "prefer") not in SSL_MODES:
-        return f"has an unknown sslmode. It must be one of {', '.join(SSL_MODES)}."
-    return ""
+        yield f"has an unknown sslmode. It must be one of {', '.join(SSL_MODES)}."
 
 
 def parameter_problems(name: str, value: str, sslmode: str | None) -> Iterator[str]:
@@ -83,6 +94,11 @@ def query_text(url: URL, parameter: str) -> str:
     """Return a parameter of a URL; values of a parameter that occurs more than once are joined by spaces."""
     value: Any = url.query.get(parameter, "")
     return value if isinstance(value, str) else " ".join(value)
+
+
+def database_system(url: str) -> str:
+    """Return the kind of database of a valid URL: postgresql, mysql (also for MariaDB) or sqlite."""
+    return _backend(make_url(url))
 
 
 def _backend(url: URL) -> str:

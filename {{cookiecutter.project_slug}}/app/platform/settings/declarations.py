@@ -21,7 +21,9 @@ from app.platform.settings.fields import (
     choice,
     csv_list,
     datetime_,
+    dsn_problem,
     integer,
+    ip_address,
     number,
     rate_limit,
     text,
@@ -35,7 +37,7 @@ VAULT_PATH = f"secret/{PROJECT_SLUG}"
 class Settings(CoreSettings):
     """The platform's settings of one process: `CoreSettings`, then web server, access, API and integrations."""
 
-    BIND_ADDRESS: str = text("0.0.0.0", "Address to listen on.", section="Web server")  # noqa: S104 - containers are reached from outside
+    BIND_ADDRESS: str = ip_address("0.0.0.0", "IP address to listen on.", section="Web server")  # noqa: S104 - containers are reached from outside
     PORT: int = integer(8000, 1, 65_535, "Port to listen on.")
     WEB_REPLICAS: int = integer(
         3, 1, 1000, "Number of web containers; their connection pools must fit the database's max_connections."
@@ -155,7 +157,11 @@ class Settings(CoreSettings):
         30, 1, 600, "Duration of a CPU profile and of a memory profile, in seconds."
     )
     SENTRY_DSN: str | None = url(
-        HTTP_SCHEMES, "Sentry project that receives errors.", warning="errors appear only in the log", secret=True
+        HTTP_SCHEMES,
+        "Sentry project that receives errors.",
+        check=dsn_problem,
+        warning="errors appear only in the log",
+        secret=True,
     )
     SENTRY_SAMPLE_RATE: float = number(1, 0, 1, "Share of errors that are reported.")
 

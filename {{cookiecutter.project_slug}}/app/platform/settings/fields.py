@@ -7,6 +7,7 @@ A value comes from Vault (when `VAULT_ADDR` is set), from the variable itself, o
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 from marshmallow import ValidationError, fields, validate
 
+from app.platform.decimals import DecimalInteger, DecimalNumber
 from app.platform.settings.redis_url import REDIS_SCHEMES, redis_url_problem
 from app.platform.settings.secret_strength import HOW_TO_GENERATE, MIN_LENGTH, secret_problem
 
 Required = Literal["always", "in production", ""]
 
 HTTP_SCHEMES = ("http", "https")
+MAX_FILE_CHARACTERS = 65_536  # of a file that contains the value of a setting
 
 
 class SettingsError(Exception):
@@ -64,9 +67,20 @@ class DateTimeValue(fields.Field[datetime]):
         del attr, data, kwargs
         try:
             time = datetime.fromisoformat(str(value))
-        except ValueError:
+            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             raise ValidationError("Must be a time like 2026-07-01 or 2026-07-01T12:00:00Z.") from None
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+class IpAddress(fields.String):
+    """An IP address, of version 4 or 6."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        del attr, data, kwargs
+        try:
+            return str(ipaddress.ip_address(value))
+        except ValueError:
+            raise ValidationError("Must be an IP address, like 0.0.0.0 or ::.") from None
 
 
 class Url(fields.String):
@@ -97,6 +111,17 @@ def _url_problem(url: str) -> str:
     return "" if valid else "is not valid: it must look like https://host or https://host:8443/path."
 
 
+def dsn_problem(dsn: str) -> str:
+    """Return what is wrong with the URL of a Sentry project, as the predicate of a sentence; empty if it is valid."""
+    from sentry_sdk.utils import BadDsn, Dsn  # noqa: PLC0415 - 0.3 s of import time
+
+    try:
+        Dsn(dsn)
+    except (BadDsn, ValueError):
+        return "is no Sentry DSN: it must look like https://key@host/number."
+    return ""
+
+
 def _declare(field: fields.Field[Any], default: Any, purpose: str, accepts: str, options: Mapping[str, Any]) -> Any:
     declaration = Declaration(field, default, purpose, accepts, **options)
     return dataclasses.field(default=default, metadata={"declaration": declaration})
@@ -106,6 +131,11 @@ def text(default: str | None, purpose: str, *, pattern: str = ".", error: str = 
     """Declare a text; `error` is the message for a value that does not match the pattern."""
     field = fields.String(validate=validate.Regexp(pattern, error=error or "Must not be empty."))
     return _declare(field, default, purpose, "text", options)
+
+
+def ip_address(default: str, purpose: str, **options: Any) -> Any:
+    """Declare an IP address, of version 4 or 6."""
+    return _declare(IpAddress(), default, purpose, "IP address", options)
 
 
 def choice(default: str | None, choices: tuple[str, ...], purpose: str, **options: Any) -> Any:
@@ -119,7 +149,7 @@ def integer(default: int, minimum: int, maximum: int, purpose: str, **options: A
     """Declare a whole number between two bounds, both included."""
     error = f"Must be a whole number from {minimum} to {maximum}."
     bounds = validate.Range(minimum, maximum, error=error)
-    field = fields.Integer(validate=bounds, error_messages={"invalid": error, "too_large": error})
+    field = DecimalInteger(validate=bounds, error_messages={"invalid": error, "too_large": error})
     return _declare(field, default, purpose, f"{minimum} to {maximum}", options)
 
 
@@ -127,7 +157,7 @@ def number(default: float, minimum: float, maximum: float, purpose: str, **optio
     """Declare a number between two bounds, both included."""
     error = f"Must be a number from {minimum:g} to {maximum:g}."
     bounds = validate.Range(minimum, maximum, error=error)
-    field = fields.Float(validate=bounds, error_messages={"invalid": error, "special": error, "too_large": error})
+    field = DecimalNumber(validate=bounds, error_messages={"invalid": error, "special": error, "too_large": error})
     return _declare(field, default, purpose, f"{minimum:g} to {maximum:g}", options)
 
 
@@ -254,12 +284,15 @@ def _raw_value(environ: Mapping[str, str], name: str, declaration: Declaration) 
 
 def _read_file(variable: str, path: str) -> str:
     try:
-        content = Path(path).read_text(encoding="utf-8").strip()
+        with Path(path).open(encoding="utf-8") as file:
+            content = file.read(MAX_FILE_CHARACTERS + 1).strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ValueError(f"{variable} points to {path}, which cannot be read: {reason}.") from None
     if not content:
         raise ValueError(f"{variable} points to {path}, which is empty: write the value into it.")
+    if len(content) > MAX_FILE_CHARACTERS:
+        raise ValueError(f"{variable} points to {path}, which has more than {MAX_FILE_CHARACTERS} characters.")
     return content
 
 

@@ -67,7 +67,7 @@ def parse_redis_url(url: str) -> RedisUrl:
     """Parse a URL; raises `ValueError` with the predicate of a sentence, which contains no part of the URL."""
     try:
         parts = urlsplit(url)
-        port = parts.port or DEFAULT_PORT
+        port = DEFAULT_PORT if parts.port is None else parts.port
     except ValueError:
         raise ValueError(f"is not valid: {_form('redis')}. {ENCODE}") from None
     if parts.scheme not in REDIS_SCHEMES:
@@ -78,6 +78,8 @@ def parse_redis_url(url: str) -> RedisUrl:
         database = _database(options.get("db", ""))
         return RedisUrl("unix", path=_socket_path(parts), username=username, password=password, database=database)
     host = unquote(parts.hostname or "")
+    if not port:
+        raise ValueError("has an invalid port: it must be from 1 to 65535.")
     if parts.fragment or not HOST.fullmatch(host):
         raise ValueError(f"names no valid host: {_form(parts.scheme)}. {ENCODE}")
     database = _database(parts.path.removeprefix("/") or options.get("db", ""))

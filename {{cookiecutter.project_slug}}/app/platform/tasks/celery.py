@@ -36,6 +36,9 @@ HEARTBEAT_SECONDS = 15
 WORKER_HEARTBEAT_FILE = Path(gettempdir()) / "worker.alive"
 BEAT_HEARTBEAT_FILE = Path(gettempdir()) / "beat.alive"
 
+# The transport options that decide which messages are delivered again, and when.
+DELIVERY_OPTIONS = ("unacked_key", "unacked_index_key", "unacked_mutex_key", "visibility_timeout")
+
 PUBLISH_FAILURES = Counter("task_publish_failures_total", "Tasks that could not be published", ["task"])
 
 
@@ -112,7 +115,10 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": _transport_options(settings),
         "result_backend_transport_options": {"global_keyprefix": f"{settings.SERVICE_NAME}:"},
+        # Services that share a Redis must not get each other's tasks, commands and events.
         "task_default_queue": f"{settings.SERVICE_NAME}.default",
+        "control_exchange": settings.SERVICE_NAME,
+        "event_exchange": f"{settings.SERVICE_NAME}.events",
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_ignore_result": True,
@@ -144,11 +150,12 @@ def _server_config(settings: Settings) -> dict[str, Any]:
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:
-    """Return the timeouts of publishers; workers can wait longer (`_set_worker_timeouts`).
+    """Return the keys, and the timeouts of publishers; workers can wait longer (`_set_worker_timeouts`).
 
     The visibility timeout is longer than any task: a task that runs longer would be delivered twice.
     """
     return {
+        **_unacknowledged_keys(settings.SERVICE_NAME),
         "visibility_timeout": 2 * settings.TASK_TIME_LIMIT_SECONDS + 60,
         "socket_timeout": 2 * settings.REDIS_TIMEOUT_SECONDS,
         "socket_connect_timeout": 2 * settings.REDIS_TIMEOUT_SECONDS,
@@ -157,10 +164,20 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _unacknowledged_keys(service: str) -> dict[str, str]:
+    """Return the keys of the messages that workers have and did not acknowledge.
+
+    By default all services that share a Redis have the same keys, and each delivers the messages of all again after
+    its own visibility timeout, which the longer tasks of another service exceed.
+    """
+    key = f"{service}:unacknowledged"
+    return {"unacked_key": key, "unacked_index_key": f"{key}_index", "unacked_mutex_key": f"{key}_mutex"}
+
+
 @signals.celeryd_init.connect
 def _set_worker_timeouts(conf: Any = None, **_: Any) -> None:
     conf.broker_transport_options = {
-        "visibility_timeout": conf.broker_transport_options["visibility_timeout"],
+        **{name: conf.broker_transport_options[name] for name in DELIVERY_OPTIONS},
         "socket_timeout": 30,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,

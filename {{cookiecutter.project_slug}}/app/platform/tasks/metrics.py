@@ -29,7 +29,6 @@ from app.platform.telemetry import multiprocess_metrics
 from app.platform.telemetry.gauges import register_gauge
 
 BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)  # seconds
-UNACKED = "unacked"  # kombu's hash of the delivered, unacknowledged messages of all queues
 FINISHED_STATES = {states.SUCCESS, states.FAILURE, states.RETRY, states.IGNORED, states.REJECTED}
 
 TASKS = Counter("celery_tasks_total", "Task runs by result", ["task", "state"])
@@ -46,12 +45,14 @@ def init_app(app: Flask) -> None:
     settings = settings_of(app)
     if settings.broker_url:
         queue = create_client(settings, settings.broker_url)
+        # A hash of the delivered, unacknowledged messages of all queues.
+        unacknowledged = app.extensions["celery"].conf.broker_transport_options["unacked_key"]
         register_gauge(app, "celery_queue_length", "Tasks in the queue", _queue_lengths(app, queue), label="queue")
         register_gauge(
             app,
             "celery_unacknowledged_tasks",
             "Tasks delivered to workers and not acknowledged: running, prefetched or scheduled for later",
-            lambda: queue.hlen(UNACKED),
+            lambda: queue.hlen(unacknowledged),
         )
     if redis_of(app):
         register_gauge(

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import socket
+import struct
 import time
 from http import HTTPStatus
 from typing import Protocol
@@ -19,7 +20,8 @@ from app.platform.web.problems import MIME_TYPE
 
 PEEK_BYTES = 8192  # enough for the headers of most requests; a larger buffer costs each of them more
 HEADER_BYTES = 64 * 1024  # of all headers together; proxies allow 32 kB
-SEND_SECONDS = 120.0  # in which a part of a response must be sent; a full buffer of the kernel empties only in parts
+SEND_SECONDS = 120  # in which a part of a response must be sent; a full buffer of the kernel empties only in parts
+SEND_TIMEOUT = struct.pack("ll", SEND_SECONDS, 0)  # seconds and microseconds
 BUFFERED_BYTES = 1024 * 1024  # of a body in the kernel; Linux allows half of tcp_rmem's maximum, by default 3 MB
 BYTES_PER_SECOND = 50_000
 LIVENESS = b"GET /health "
@@ -55,22 +57,27 @@ class RequestSocket:
     def start_request(self) -> None:
         """Start the time of a request."""
         self._deadline = time.monotonic() + self._seconds
-        self._socket.settimeout(self._seconds)
 
     def recv(self, size: int) -> bytes:
-        """Receive up to `size` bytes."""
+        """Receive up to `size` bytes; usually they have arrived."""
+        try:
+            data = self._socket.recv(size, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            data = self._wait_and_receive(size)
+        self._deadline += len(data) / BYTES_PER_SECOND
+        return data
+
+    def _wait_and_receive(self, size: int) -> bytes:
         remaining = max(0.001, self._deadline - time.monotonic())
         try:
             self._socket.settimeout(remaining if self._timeout is None else min(remaining, self._timeout))
-            data = self._socket.recv(size)
+            return self._socket.recv(size)
         except TimeoutError:
             if self._timeout is not None:
                 raise
             raise RequestTimeout("The request did not arrive in time.") from None
         finally:
-            self._socket.settimeout(SEND_SECONDS)  # for sending the response
-        self._deadline += len(data) / BYTES_PER_SECOND
-        return data
+            self._socket.settimeout(None)
 
     def gettimeout(self) -> float | None:
         """Return the timeout that Gunicorn set, if any."""
@@ -95,6 +102,8 @@ class Connection(TConn):
         is_new = not self.initialized
         super().init()
         if is_new:
+            # In the kernel: a timeout of Python costs each request several system calls.
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
             self.parser.unreader.sock = RequestSocket(self.sock, self.worker.receive_seconds)
         self.parser.unreader.sock.start_request()
 

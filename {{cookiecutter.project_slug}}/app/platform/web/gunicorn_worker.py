@@ -181,6 +181,14 @@ class BoundedThreadWorker(ThreadWorker):
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             conn.send(refusal(HTTPStatus.SERVICE_UNAVAILABLE, NO_THREAD, headers))
 
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        """Serve a request; Gunicorn would log a client that does not read its response as an error of the service."""
+        try:
+            return bool(super().handle_request(req, conn))
+        except BlockingIOError:
+            self.log.info("closing a connection: the client does not read the response")
+            return False
+
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer a request that Gunicorn rejects; its text, in the exception, may be personal."""
         status = next((status for kind, status in STATUSES.items() if isinstance(exc, kind)), None)

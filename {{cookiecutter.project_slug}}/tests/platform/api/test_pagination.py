@@ -71,6 +71,18 @@ def test_any_cursor_is_valid_in_utc_or_rejected(content: bytes) -> None:
     assert 0 <= row_id < 2**63
 
 
+@pytest.mark.parametrize(
+    "query", ["limit=1_0", "limit=%D9%A1", "limit=+1", "limit=1e1", "limit=1&limit=2", "limit=%001"]
+)
+@pytest.mark.fault("F28")
+@pytest.mark.req("A6")
+def test_limit_is_one_number_in_ascii_digits(app: Flask, client: FlaskClient, user: User, query: str) -> None:
+    response = client.get(f"/api/v1/locations?{query}", headers=bearer(app, user))
+
+    assert response.status_code == 422
+    assert set(response.get_json()["errors"]) == {"limit"}
+
+
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 @pytest.mark.fault("F28")
 @pytest.mark.req("A6")

@@ -57,8 +57,12 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("DB_POOL_SIZE", "0", "DB_POOL_SIZE: Must be a whole number from 1 to 100. The value is '0'."),
     ("DB_POOL_SIZE", "five", "DB_POOL_SIZE: Must be a whole number from 1 to 100. The value is 'five'."),
     ("DB_POOL_SIZE", "2.5", "DB_POOL_SIZE: Must be a whole number from 1 to 100. The value is '2.5'."),
+    ("DB_POOL_SIZE", "1_0", "DB_POOL_SIZE: Must be a whole number from 1 to 100. The value is '1_0'."),
+    ("DB_POOL_SIZE", "\u0665", "DB_POOL_SIZE: Must be a whole number from 1 to 100."),
+    ("DB_POOL_TIMEOUT", "1_0", "DB_POOL_TIMEOUT: Must be a number from "),
     ("DB_POOL_TIMEOUT", "nan", "DB_POOL_TIMEOUT: Must be a number from "),
     ("DB_SSLMODE", "on", "DB_SSLMODE: Must be one of disable,"),
+    ("BIND_ADDRESS", "everywhere", "BIND_ADDRESS: Must be an IP address, like 0.0.0.0 or ::."),
     ("PORT", "99999", "PORT: Must be a whole number from 1 to 65535."),
     ("RATELIMIT_ENABLED", "perhaps", "RATELIMIT_ENABLED: Must be true or false. The value is 'perhaps'."),
     ("RATELIMIT_LOGIN", "five a minute", "RATELIMIT_LOGIN: Must be a count and a period, like 5/minute"),
@@ -68,6 +72,7 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("TRUSTED_HOSTS", "*", "TRUSTED_HOSTS: '*' is no host name."),
     ("TRUSTED_HOSTS", f"{'x' * 64}.org", "TRUSTED_HOSTS: 'xxx"),
     ("API_V1_DEPRECATED_AT", "soon", "API_V1_DEPRECATED_AT: Must be a time like 2026-07-01 or"),
+    ("API_V1_DEPRECATED_AT", "9999-12-31T23:00:00-14:00", "API_V1_DEPRECATED_AT: Must be a time like 2026-07-01"),
     ("API_V1_SUNSET_AT", "2026-07-01", "API_V1_SUNSET_AT requires API_V1_DEPRECATED_AT, at the same time or before"),
     ("API_LEGACY_SUNSET_AT", "2025-07-01", "API_LEGACY_SUNSET_AT requires API_LEGACY_DEPRECATED_AT, at the same time"),
     ("LEGACY_ENCRYPTION_KEYS", "short", "LEGACY_ENCRYPTION_KEYS: an entry has 5 characters"),
@@ -79,6 +84,7 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("STORAGE_URL", "s3:///prefix", "STORAGE_URL names no bucket."),
     ("LOG_LEVEL", "LOUD", "LOG_LEVEL: Must be one of DEBUG, INFO, WARNING, ERROR."),
     ("SERVICE_NAME", "two words", "SERVICE_NAME: Must be letters, digits, dots, underscores and dashes"),
+    ("JWT_SECRET_KEY_FILE", "/dev/zero", "JWT_SECRET_KEY_FILE points to /dev/zero, which has more than 65536"),
     ("JWT_SECRET_KEY_FILE", "/nowhere", "JWT_SECRET_KEY_FILE points to /nowhere, which cannot be read: No such file"),
 ]
 

@@ -16,6 +16,17 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("DATABASE_URL", "postgresql://db/app?ssl_mode=on", "DATABASE_URL has the unknown parameter ssl_mode: remove it."),
     ("DATABASE_URL", "postgresql://db/app?sslmode=on", "DATABASE_URL: The URL has an unknown sslmode."),
     ("DATABASE_URL", "db.example.org", "DATABASE_URL: Must be a URL"),
+    ("DATABASE_URL", "postgresql://app@db:99999/app", "DATABASE_URL: The URL has an invalid port"),
+    ("DATABASE_URL", "postgresql://app@db:0/app", "DATABASE_URL: The URL has an invalid port"),
+    ("DATABASE_URL", "postgresql://app@db", "DATABASE_URL: The URL names no database."),
+    ("DATABASE_URL", "mysql://app@db/", "DATABASE_URL: The URL names no database."),
+    ("DATABASE_URL", "postgresql://app:%00@db/app", "DATABASE_URL: The URL contains a control character."),
+    ("DATABASE_URL", "postgresql://app@db/a%0Ab", "DATABASE_URL: The URL contains a control character."),
+    (
+        "MIGRATION_DATABASE_URL",
+        "mariadb://app@db/app",
+        "MIGRATION_DATABASE_URL is mysql and DATABASE_URL is postgresql",
+    ),
     (
         "DATABASE_URL",
         f"{DATABASE}?conect_timeout=3",
@@ -50,6 +61,7 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("REDIS_URL", "http://redis", "REDIS_URL: Must be a URL that starts with redis://"),
     ("REDIS_URL", "redis://:pa/ss@redis:6379/0", "REDIS_URL: The URL is not valid"),
     ("REDIS_URL", "redis://:pa#ss@redis:6379/0", "REDIS_URL: The URL is not valid"),
+    ("REDIS_URL", "redis://redis:0/0", "REDIS_URL: The URL has an invalid port"),
     ("REDIS_URL", "redis://:password@/0", "REDIS_URL: The URL names no valid host"),
     ("REDIS_URL", "redis://redis/first", "REDIS_URL: The URL names a database that is no number"),
     ("REDIS_URL", "redis://redis?socket_timeout=5", "REDIS_URL: The URL has unknown options: socket_timeout."),
@@ -62,7 +74,9 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("CACHE_REDIS_URL", "redis+socket:///redis.sock", "CACHE_REDIS_URL: The URL must start with redis://"),
     ("CELERY_BROKER_URL", "amqp://rabbitmq", "CELERY_BROKER_URL: Must be a URL that starts with redis://"),
     ("CELERY_RESULT_BACKEND", "rpc://", "CELERY_RESULT_BACKEND: Must be a URL that starts with redis://"),
-    ("SENTRY_DSN", "https://key@sentry:port/1", "SENTRY_DSN: The URL is not valid"),
+    ("SENTRY_DSN", "https://key@sentry:port/1", "SENTRY_DSN: The URL is no Sentry DSN"),
+    ("SENTRY_DSN", "https://sentry.example.org/1", "SENTRY_DSN: The URL is no Sentry DSN"),
+    ("SENTRY_DSN", "https://key@sentry.example.org/project", "SENTRY_DSN: The URL is no Sentry DSN"),
 ]
 
 
@@ -130,6 +144,7 @@ VALID_DATABASE_URLS = [
     f"{DATABASE}?options=-csearch_path%3Dtenant",
     f"{DATABASE}?sslmode=verify-full&sslrootcert=/ca.pem&target_session_attrs=read-write&keepalives_interval=5",
     "postgresql:///app?host=/run/postgresql",
+    "postgresql://app@db?dbname=app",
     "postgresql://app@/app?host=a.example.org:5432&host=b.example.org:5432",
     "mysql://app@db/app?charset=utf8mb4&ssl_ca=/ca.pem",
     "mariadb+pymysql://app@db/app?ssl_verify_cert=true",

@@ -108,6 +108,35 @@ def test_services_on_one_redis_have_separate_heartbeats(redis_server: RedisServe
     assert heartbeat_age(payments) is None
 
 
+def used_keys(redis_server: RedisServer, service: str) -> set[str]:
+    """Return the keys in Redis and the channels of a service whose worker has a task and listens for commands."""
+    app = create_app(basic_environment(DATABASE_URL="sqlite://", REDIS_URL=redis_server.url, SERVICE_NAME=service))
+    celery: Celery = app.extensions["celery"]
+    with redis_server.client() as redis, app.app_context(), celery.connection_for_read() as connection:
+        redis.flushdb()
+        heartbeat.apply_async()
+        channel = connection.default_channel
+        queue = celery.amqp.queues[celery.conf.task_default_queue].bind(channel)
+        queue.declare()
+        assert queue.get() is not None  # and does not acknowledge it
+        celery.control.mailbox.Node("worker", channel=channel).listen()
+        broadcast = channel._get_publish_topic(celery.control.mailbox.exchange.name, "")
+        events = channel._get_publish_topic(celery.conf.event_exchange, "")
+        keys = {key.decode() for key in redis.scan_iter()} | {broadcast, events}
+        redis.flushdb()
+    celery.close()
+    return keys
+
+
+@pytest.mark.req("W1")
+def test_services_on_one_redis_share_no_key_of_the_broker(redis_server: RedisServer) -> None:
+    orders, payments = (used_keys(redis_server, name) for name in ("orders", "payments"))
+
+    assert {"orders:unacknowledged", "orders:unacknowledged_index"} <= orders
+    # When unused bindings expire; their names contain that of the service.
+    assert orders & payments == {"_kombu.binding_deadlines"}
+
+
 @pytest.mark.req("W1")
 def test_unavailable_broker_is_counted() -> None:
     app = create_app(basic_environment(DATABASE_URL="sqlite://", REDIS_URL=f"redis://127.0.0.1:{free_port()}/0"))
