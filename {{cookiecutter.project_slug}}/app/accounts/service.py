@@ -40,14 +40,6 @@ class PasswordResetRejected(Exception):
     """The password has changed since the token was issued, or the account no longer exists."""
 
 
-class SessionEnded(Exception):
-    """The session has ended or expired."""
-
-
-class TokenReused(Exception):
-    """A refresh token was used twice, so it may be stolen; the session has been ended."""
-
-
 class NoSuchUser(Exception):
     """No user has this id."""
 
@@ -87,7 +79,7 @@ def login(
     """
     user = find_by_email(session, email)
     verified_hash = user.password_hash if user else None
-    if not verify_password(password, verified_hash) or user is None or not _lock_password(session, user, verified_hash):
+    if not verify_password(password, verified_hash) or user is None or not _lock_verified(session, user, password):
         return None
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(password)
@@ -100,13 +92,16 @@ def login(
     return user, user_session
 
 
-def _lock_password(session: Session, user: User, password_hash: str | None) -> bool:
-    """Prevent changes of the verified password until the commit; return False if it has changed already.
+def _lock_verified(session: Session, user: User, password: str) -> bool:
+    """Lock and reload a user whose password was verified; return False if the password is not right any more.
 
-    A change of the password ends all sessions; without the lock it could miss the session that this login creates.
+    A change of the password or the role ends all sessions; without the lock it could miss the session that this login
+    creates. A hash that will be replaced needs the stronger lock at once: two shared locks would wait for each other.
     """
-    unchanged = sa.select(User.id).where(User.id == user.id, User.password_hash == password_hash)
-    return session.scalar(unchanged.with_for_update(read=True)) is not None
+    verified = user.password_hash
+    query = sa.select(User).where(User.id == user.id).execution_options(populate_existing=True)
+    locked = session.scalar(query.with_for_update(read=not needs_rehash(verified)))
+    return locked is not None and (locked.password_hash == verified or verify_password(password, locked.password_hash))
 
 
 def lock_user(session: Session, user_id: int) -> tuple[User, bool]:
@@ -214,28 +209,6 @@ def _replace_password(session: Session, user: User, password: str) -> bool:
     unchanged = sa.update(User).where(User.id == user.id, User.password_hash == user.password_hash)
     new_values = {"password_hash": hash_password(password), "updated_at": utc_now()}
     return rows_changed(session, unchanged.values(new_values)) == 1
-
-
-def rotate_refresh_token(
-    session: Session, *, session_id: int, refresh_id: str, lifetime: timedelta, origin: RequestOrigin
-) -> str:
-    """Replace the id of a session's newest refresh token and return the new one.
-
-    Raises `TokenReused`, which ends the session, or `SessionEnded`.
-    """
-    new_id, time = uuid.uuid4().hex, utc_now()
-    active = sa.update(UserSession).where(
-        UserSession.id == session_id, UserSession.ended_at.is_(None), UserSession.expires_at > time
-    )
-    renewal = {"refresh_id": new_id, "refreshed_at": time, "expires_at": time + lifetime}
-    if rows_changed(session, active.where(UserSession.refresh_id == refresh_id).values(renewal)):
-        session.commit()
-        return new_id
-    if not rows_changed(session, active.values(ended_at=time)):
-        raise SessionEnded
-    audit.record(session, "session.token_reused", actor_id=None, target=("session", session_id), origin=origin)
-    session.commit()
-    raise TokenReused
 
 
 def logout(

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import current_app
 
-from app.accounts import service, sign_ins
+from app.accounts import refresh_tokens, service, sign_ins
 from app.accounts.models import User
 from app.accounts.schemas import (
     Credentials,
@@ -105,17 +105,17 @@ def refresh(data: dict[str, str]) -> dict[str, Any]:
     claims = _claims(tokens.REFRESH, data["refresh_token"])
     user_id, session_id = int(claims["sub"]), int(claims["sid"])
     try:
-        refresh_id = service.rotate_refresh_token(
+        refresh_id = refresh_tokens.rotate(
             db.session(),
             session_id=session_id,
             refresh_id=claims["jti"],
             lifetime=_refresh_lifetime(),
             origin=request_origin(),
         )
-    except service.TokenReused:
+    except refresh_tokens.TokenReused:
         sessions.revoke([session_id])
         raise unauthorized("This token has been used before, so the session was ended. Sign in again.") from None
-    except service.SessionEnded:
+    except refresh_tokens.SessionEnded:
         raise unauthorized("The session has ended. Sign in again.") from None
     user = service.get(db.session(), user_id)
     if user is None:

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app.accounts import service, tasks
+from app.accounts import refresh_tokens, service, tasks
 from app.accounts.models import User, UserSession
 from app.audit.models import AuditLog
 from app.platform.database.base import db, utc_now
@@ -167,8 +167,8 @@ def test_expired_session_cannot_be_refreshed(session: Session, user: User) -> No
     session.execute(sa.update(UserSession).values(expires_at=utc_now() - timedelta(seconds=1)))
     session.commit()
 
-    with pytest.raises(service.SessionEnded):
-        service.rotate_refresh_token(
+    with pytest.raises(refresh_tokens.SessionEnded):
+        refresh_tokens.rotate(
             session, session_id=expired.id, refresh_id=expired.refresh_id, lifetime=timedelta(days=1), origin=ORIGIN
         )
 
@@ -193,6 +193,7 @@ def test_login_fails_if_password_changes_concurrently(
 
     def verify_then_change(password: str, encoded: str | None) -> bool:
         valid = verify(password, encoded)
+        monkeypatch.setattr(service, "verify_password", verify)
         with Session(db.engine) as other:
             other.execute(sa.update(User).values(password_hash="changed"))
             other.commit()
