@@ -108,6 +108,13 @@ def work(seconds: float = 0.0) -> None:
     time.sleep(seconds)
 
 
+@celery.task(name="fault.wait_for")
+def wait_for(file: str) -> None:
+    """Run until the file exists."""
+    while not Path(file).exists():
+        time.sleep(0.01)
+
+
 @celery.task(name="fault.fail")
 def fail() -> None:
     raise ValueError("on purpose")

@@ -121,15 +121,16 @@ def test_counts_are_exact_when_processes_are_recycled_and_killed(
 
 
 @pytest.mark.req("O2")
-def test_killed_task_counts_as_lost_then_as_success(worker: Worker, celery: Celery) -> None:
-    celery.send_task("fault.work", [10])
+def test_killed_task_counts_as_lost_then_as_success(worker: Worker, celery: Celery, tmp_path: Path) -> None:
+    celery.send_task("fault.wait_for", [str(tmp_path / "go")])
     assert wait_until(lambda: worker.process.output().count("task begins") == 1, 120)
 
     for child in worker.process.children():
         os.kill(child, signal.SIGKILL)
+    (tmp_path / "go").touch()
 
-    assert wait_until(lambda: worker.count("fault.work", "success") == 1, 300), worker.process.output()
-    assert worker.count("fault.work", "lost") == 1
+    assert wait_until(lambda: worker.count("fault.wait_for", "success") == 1, 300), worker.process.output()
+    assert worker.count("fault.wait_for", "lost") == 1
     assert worker.total("celery_tasks_total") == 2
 
 
