@@ -9,10 +9,11 @@ from benchmarks.paired_statistics import quartiles
 from benchmarks.process_stats import memory_mb, process_tree
 from benchmarks.routes import COMPARED_ROUTES
 from benchmarks.run import MAIN_DATABASE, BenchmarkRun
-from benchmarks.servers import ENTRYPOINT_COMMAND, PEER_COMMANDS, SERVICE, Server, start_peer, start_service
+from benchmarks.servers import ENTRYPOINT_COMMAND, FLASK, PEER_COMMANDS, SERVICE, Server, start_peer, start_service
 
 WORKERS = 2  # worker processes of each server
 MORE_WORKERS = 4
+STARTUP_RATIO = f"start-up, CPU seconds: {SERVICE} / {FLASK}"
 CONTAINER = f"{SERVICE} in a container, all of entrypoint.sh"
 
 
@@ -59,3 +60,5 @@ def measure_startup(run: BenchmarkRun) -> None:
         if name.startswith(f"{SERVICE}, "):
             continue  # a variant from feature_costs
         run.record(f"start-up of {name}, CPU seconds", quartiles(seconds))
+    pairs = zip(run.startups[SERVICE], run.startups[FLASK], strict=False)  # the service also started before
+    run.record(STARTUP_RATIO, quartiles([service / flask for service, flask in pairs]))
