@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.platform.settings.fields import HTTP_SCHEMES, integer, rate_limit, text, url
+from app.platform.settings.field_types import HTTP_SCHEMES
+from app.platform.settings.fields import integer, rate_limit, text, url
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from app.platform.api.blueprints import Blueprint, register_blueprint
 from app.platform.api.fields import PlainText, RequestSchema
 from app.platform.api.pagination import PageQuery
 from app.platform.api.rate_limits import no_rate_limit, rate_limit
+from app.platform.decimals import DecimalInteger
 from app.platform.security.access import login_required, public
 from app.platform.telemetry.objectives import READ, no_objective, objective
 from tests.guards import route_rules
@@ -36,13 +37,13 @@ class ItemPage(Schema):
 class UnboundedQuery(PageQuery):
     """A page query without a maximum."""
 
-    limit = fields.Integer(load_default=50)
+    limit = DecimalInteger(load_default=50)
 
 
 class UnboundedDefaultQuery(PageQuery):
     """A page query whose default exceeds the maximum."""
 
-    limit = fields.Integer(load_default=10_000)
+    limit = DecimalInteger(load_default=10_000)
 
 
 class PlainSchema(Schema):

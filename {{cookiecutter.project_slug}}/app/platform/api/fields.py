@@ -55,7 +55,7 @@ class BoundedList(fields.List[Any]):
             try:
                 items += self._load(value[start : start + self.PART], **kwargs)
             except ValidationError as error:
-                errors |= {start + index: messages for index, messages in error.normalized_messages().items()}
+                errors |= {start + int(index): messages for index, messages in error.messages_dict.items()}
                 if len(errors) >= self.MAX_INVALID:
                     errors = {**self._unchecked(len(value) - start - self.PART), **errors}
                     break

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.platform.settings.fields import HTTP_SCHEMES, secret, text, url
+from app.platform.settings.field_types import HTTP_SCHEMES
+from app.platform.settings.fields import secret, text, url
 
 # compose.yaml puts these values into URLs, where other characters would have to be percent-encoded.
 URL_SAFE: dict[str, Any] = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy.engine import make_url
 
 from app.platform.settings.database_url import DATABASE_SCHEMES, SSL_MODES, database_url_problem
+from app.platform.settings.field_types import HTTP_SCHEMES
 from app.platform.settings.fields import (
-    HTTP_SCHEMES,
     boolean,
     choice,
     csv_list,

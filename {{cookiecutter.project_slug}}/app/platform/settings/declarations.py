@@ -15,13 +15,12 @@ from flask import Flask
 
 from app.platform.components import platform_of
 from app.platform.settings.core import PROJECT_SLUG, CoreSettings
+from app.platform.settings.field_types import HTTP_SCHEMES, dsn_problem
 from app.platform.settings.fields import (
-    HTTP_SCHEMES,
     boolean,
     choice,
     csv_list,
     datetime_,
-    dsn_problem,
     integer,
     ip_address,
     number,

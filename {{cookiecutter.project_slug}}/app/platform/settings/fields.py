@@ -7,22 +7,21 @@ A value comes from Vault (when `VAULT_ADDR` is set), from the variable itself, o
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from marshmallow import ValidationError, fields, validate
 
 from app.platform.decimals import DecimalInteger, DecimalNumber
+from app.platform.settings.field_types import CsvList, DateTimeValue, IpAddress, Url, url_problem
 from app.platform.settings.redis_url import REDIS_SCHEMES, redis_url_problem
 from app.platform.settings.secret_strength import HOW_TO_GENERATE, MIN_LENGTH, secret_problem
 
 Required = Literal["always", "in production", ""]
 
-HTTP_SCHEMES = ("http", "https")
 MAX_FILE_CHARACTERS = 65_536  # of a file that contains the value of a setting
 
 
@@ -50,76 +49,6 @@ class Declaration:
     public_because: str = ""  # required if the name looks like that of a secret
     strong: bool = False  # rejected if it is short or a placeholder
     section: str = ""  # a heading, at the first setting of a section
-
-
-class CsvList(fields.List[str]):
-    """Comma-separated text, read as a tuple."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        parts = [part.strip() for part in str(value).split(",") if part.strip()]
-        return tuple(super()._deserialize(parts, attr, data, **kwargs))
-
-
-class DateTimeValue(fields.Field[datetime]):
-    """An ISO 8601 date or time; UTC if it has no time zone."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
-        del attr, data, kwargs
-        try:
-            time = datetime.fromisoformat(str(value))
-            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            raise ValidationError("Must be a time like 2026-07-01 or 2026-07-01T12:00:00Z.") from None
-
-
-class IpAddress(fields.String):
-    """An IP address, of version 4 or 6."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        del attr, data, kwargs
-        try:
-            return str(ipaddress.ip_address(value))
-        except ValueError:
-            raise ValidationError("Must be an IP address, like 0.0.0.0 or ::.") from None
-
-
-class Url(fields.String):
-    """A URL with one of the schemes; a driver after the scheme (`postgresql+psycopg://`) is ignored.
-
-    `check` returns what is wrong with a URL, as the predicate of a sentence without any part of it.
-    """
-
-    def __init__(self, schemes: tuple[str, ...], check: Callable[[str], str]) -> None:
-        self.schemes, self._check = schemes, check
-        super().__init__(validate=self._validate_url)
-
-    def _validate_url(self, value: str) -> None:
-        scheme, separator, _ = value.partition("://")
-        if not separator or scheme.partition("+")[0] not in self.schemes:
-            expected = " or ".join(f"{scheme}://" for scheme in self.schemes)
-            raise ValidationError(f"Must be a URL that starts with {expected}.")
-        if problem := self._check(value):
-            raise ValidationError(f"The URL {problem}")
-
-
-def _url_problem(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.port != 0 and bool(parts.hostname or parts.scheme not in HTTP_SCHEMES)
-    except ValueError:
-        valid = False
-    return "" if valid else "is not valid: it must look like https://host or https://host:8443/path."
-
-
-def dsn_problem(dsn: str) -> str:
-    """Return what is wrong with the URL of a Sentry project, as the predicate of a sentence; empty if it is valid."""
-    from sentry_sdk.utils import BadDsn, Dsn  # noqa: PLC0415 - 0.3 s of import time
-
-    try:
-        Dsn(dsn)
-    except (BadDsn, ValueError):
-        return "is no Sentry DSN: it must look like https://key@host/number."
-    return ""
 
 
 def _declare(field: fields.Field[Any], default: Any, purpose: str, accepts: str, options: Mapping[str, Any]) -> Any:
@@ -172,7 +101,7 @@ def datetime_(default: datetime | None, purpose: str, **options: Any) -> Any:
     return _declare(DateTimeValue(), default, purpose, "time", options)
 
 
-def url(schemes: tuple[str, ...], purpose: str, *, check: Callable[[str], str] = _url_problem, **options: Any) -> Any:
+def url(schemes: tuple[str, ...], purpose: str, *, check: Callable[[str], str] = url_problem, **options: Any) -> Any:
     """Declare a URL with one of the schemes; not set by default. `check` is described at `Url`."""
     return _declare(Url(schemes, check), None, purpose, "URL", options)
 

@@ -18,7 +18,7 @@ def log_file_problem(path: str) -> str:
     try:
         os.close(_open(Path(path)))
     except OSError as error:
-        return error.strerror
+        return error.strerror or str(error)
     return ""
 
 
