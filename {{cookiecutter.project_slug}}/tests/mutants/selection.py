@@ -57,8 +57,11 @@ def measure_coverage(file: Path, jobs: int) -> str:
         text=True,
         check=False,
     )
+    output = file.with_name("pytest.log")
+    output.write_text(result.stdout, encoding="utf-8")
     if result.returncode:
-        sys.exit(f"{result.stdout[-5000:]}\nThe tests fail without a mutant: fix them first (make test-postgresql).")
+        failures = "\n".join(line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
+        sys.exit(f"{failures}\nThe tests fail without a mutant, see {output.relative_to(ROOT)}: fix them first.")
     return result.stdout.strip().rpartition("\n")[2]
 
 
