@@ -22,6 +22,7 @@ PEEK_BYTES = 8192  # enough for the headers of most requests; a larger buffer co
 HEADER_BYTES = 64 * 1024  # of all headers together; proxies allow 32 kB
 SEND_SECONDS = 120  # in which a part of a response must be sent; a full buffer of the kernel empties only in parts
 SEND_TIMEOUT = struct.pack("ll", SEND_SECONDS, 0)  # seconds and microseconds
+DISCARD_SECONDS = 0.1  # to wait for a part of a body that is not read
 BUFFERED_BYTES = 1024 * 1024  # of a body in the kernel; Linux allows half of tcp_rmem's maximum, by default 3 MB
 BYTES_PER_SECOND = 50_000
 LIVENESS = b"GET /health "
@@ -84,8 +85,8 @@ class RequestSocket:
         return self._timeout
 
     def settimeout(self, seconds: float | None) -> None:
-        """Set the timeout of one read, with which Gunicorn discards the rest of a body."""
-        self._timeout = seconds
+        """Set the timeout of one read, with which Gunicorn discards the rest of a body; usually it has arrived."""
+        self._timeout = None if seconds is None else min(seconds, DISCARD_SECONDS)
 
 
 class Connection(TConn):

@@ -33,13 +33,13 @@ from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import Counter
 from werkzeug.exceptions import RequestTimeout
 
-from app.platform.web.connection import Connection, HeadersTooLarge, refusal
+from app.platform.web.connection import BUFFERED_BYTES, Connection, HeadersTooLarge, refusal
 from app.platform.web.problems import RETRY_AFTER_SECONDS
 
 HEALTH_THREADS = 4
 PROBE_THREADS = 4  # `/ready` can wait for a dependency
 CHECK_SECONDS = 0.2  # between two looks at the queue
-DRAIN_SECONDS = 0.1  # to discard the rest of a body that the app did not read
+DRAIN_SECONDS = 1.0  # to discard the rest of a body that the app did not read; a busy machine stops a thread for long
 # A client that still sends its body reads the response only if the connection stays open: nginx would answer 502.
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * 1024 * 1024  # more than an upload
@@ -208,7 +208,8 @@ class BoundedThreadWorker(ThreadWorker):
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """Whether another request may follow: not if the rest of the body has not arrived, or more than that has."""
-        arrived = keepalive and conn.parser.finish_body(deadline=time.monotonic() + DRAIN_SECONDS)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        arrived = keepalive and conn.parser.finish_body(deadline=deadline, max_bytes=2 * BUFFERED_BYTES)
         return bool(arrived) and not conn.parser.unreader.buf.getvalue()
 
     def linger(self, conn: Connection) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
+from functools import partial
+from typing import cast
 
 import pytest
 from gunicorn.config import Config
@@ -12,6 +15,7 @@ from werkzeug.exceptions import RequestTimeout
 
 from app.platform.web import connection
 from app.platform.web.connection import Connection, RequestSocket
+from app.platform.web.gunicorn_worker import BoundedThreadWorker
 
 pytestmark = [pytest.mark.fault("F31"), pytest.mark.req("S13")]
 ADDRESS = ("127.0.0.1", 1)
@@ -76,15 +80,50 @@ def test_every_received_part_extends_the_time(sockets: tuple[socket.socket, sock
     assert receiver._deadline - start == pytest.approx(1)  # at 50,000 bytes per second
 
 
-def test_client_that_reads_nothing_is_given_up(
-    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "SEND_TIMEOUT", struct.pack("ll", 0, 50_000))
-    server, _client = sockets
+keepalive_after = partial(BoundedThreadWorker._keepalive_after, cast("BoundedThreadWorker", None))  # uses no attribute
+
+
+def begin_request(client: socket.socket, server: socket.socket, request: bytes) -> Connection:
+    """Return the connection of a request that Gunicorn has parsed."""
     conn = Connection(Config(), server, ADDRESS, ADDRESS)
     conn.worker = Worker()
     conn.sock.setblocking(True)  # as Gunicorn does before
     conn.init()
+    client.sendall(request)
+    next(conn.parser)
+    return conn
+
+
+def test_connection_is_kept_after_a_pause_of_the_thread(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = sockets
+    conn = begin_request(client, server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    clock = iter((0.0, 0.5))  # between the look at the clock and the next one
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock, 0.5))
+
+    assert keepalive_after(conn, True)
+
+
+def test_connection_is_closed_if_the_rest_of_a_body_does_not_arrive(
+    sockets: tuple[socket.socket, socket.socket],
+) -> None:
+    server, client = sockets
+    request = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+
+    complete = begin_request(client, server, request.ljust(100_000 + len(request)))
+    assert keepalive_after(complete, True)
+
+    incomplete = begin_request(client, server, request + b"123")
+    assert not keepalive_after(incomplete, True)
+
+
+def test_client_that_reads_nothing_is_given_up(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SEND_TIMEOUT", struct.pack("ll", 0, 50_000))
+    server, client = sockets
+    conn = begin_request(client, server, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     with pytest.raises(BlockingIOError):
         conn.sock.sendall(b"x" * 50_000_000)
