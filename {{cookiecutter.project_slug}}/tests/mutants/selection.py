@@ -30,6 +30,7 @@ DECLARATION_TESTS = (
     "tests/migrations/test_migrations.py",
     "tests/monitoring/test_commands.py",
     "tests/platform/api/test_openapi.py",
+    "tests/platform/tasks/test_celery.py",
 )
 TEST_FOLDERS = ("attacks", "accounts", "admin", "api_keys", "audit", "guards", "monitoring", "privacy", "platform")
 MAX_TESTS = 200

@@ -44,6 +44,13 @@ def test_tasks_with_any_base_have_an_app_context(celery: Celery, base: type | No
 
 
 @pytest.mark.req("W1")
+def test_every_scheduled_name_is_that_of_a_task(celery: Celery) -> None:
+    missing = set(celery.conf.beat_schedule) - set(celery.tasks)
+
+    assert not missing, f"no task has the name of the schedule: {', '.join(sorted(missing))}"
+
+
+@pytest.mark.req("W1")
 def test_task_called_directly_has_an_app_context(celery: Celery) -> None:
     @celery.task(name="test.called")
     def task() -> str:
