@@ -64,7 +64,6 @@ class ServiceLimiter(Limiter):
             strategy="moving-window",
             storage_uri=f"{SCHEMES[0]}://",
             storage_options=options,
-            headers_enabled=False,  # `add_headers` needs no second round trip
             enabled=settings.RATELIMIT_ENABLED,
         )
 
