@@ -53,6 +53,9 @@ role=${1:-web}
 export FLASK_APP=wsgi
 # Prevents the flask command from reading a .env file: all programs must have the same settings.
 export FLASK_SKIP_DOTENV=1
+# Only Gunicorn creates this folder; other programs would fail without it, or leave files for the metrics of the service.
+metrics_directory=${PROMETHEUS_MULTIPROC_DIR:-}
+unset PROMETHEUS_MULTIPROC_DIR
 
 # Signals to the programs of the roles: quick shutdown, reload, more and fewer processes, reopen logs.
 pass_on_all() {
@@ -66,6 +69,7 @@ pass_on_all() {
 case $role in
   web)
     run flask prepare # loads the app, which rejects invalid settings
+    [ -z "$metrics_directory" ] || export PROMETHEUS_MULTIPROC_DIR="$metrics_directory"
     pass_on_all
     run gunicorn --config gunicorn.conf.py "$@"
     ;;

@@ -32,6 +32,8 @@ try:
     metrics_directory.mkdir(parents=True, exist_ok=True)
     for leftover in metrics_directory.glob("*.db"):
         leftover.unlink()
+    with tempfile.TemporaryFile(dir=metrics_directory):
+        pass
 except OSError as error:
     sys.exit(f"PROMETHEUS_MULTIPROC_DIR must name a writable folder: {metrics_directory}: {error.strerror}.")
 
@@ -79,10 +81,7 @@ keepalive = 75  # longer than the proxy's, or the proxy could reuse a connection
 worker_tmp_dir = SHARED_MEMORY
 control_socket_disable = True  # the socket is a file, and the root file system is read-only
 logger_class = Logger
-try:
-    logconfig_dict = logging_config(settings, checked.secrets, PERSONAL_FIELDS)
-except SettingsError as error:
-    sys.exit(str(error))
+logconfig_dict = logging_config(settings, checked.secrets, PERSONAL_FIELDS)
 forwarded_allow_ips = ""  # the app decides which proxies to trust: TRUSTED_PROXIES
 
 BoundedThreadWorker.queue_seconds = settings.GUNICORN_QUEUE_SECONDS

@@ -52,7 +52,7 @@ def test_address_is_bound(address: str, bind: str) -> None:
     ("name", "value", "message"),
     [
         ("PROMETHEUS_MULTIPROC_DIR", "/dev/zero", "PROMETHEUS_MULTIPROC_DIR must name a writable folder: /dev/zero"),
-        ("LOG_FILE", "/nowhere/app.log", "LOG_FILE is /nowhere/app.log, which cannot be written: No such file"),
+        ("LOG_FILE", "/nowhere/app.log", "LOG_FILE is /nowhere/app.log, which cannot be written: this user"),
         ("BIND_ADDRESS", "everywhere", "BIND_ADDRESS: Must be an IP address"),
     ],
 )

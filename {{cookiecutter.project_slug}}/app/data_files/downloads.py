@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -19,9 +18,7 @@ RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def file_response(file: DataFile, content: BinaryIO) -> Response:
-    """Return the response to the current request and close `content` after it.
-
-    A range outside the file raises 416, and an `If-Match` that names another file 412.
+    """Return the response to the current request and close `content` after it; a range outside the file raises 416.
 
     Flask's `send_file` does not fit: for a stream it supports no ranges, and it wraps the stream in Gunicorn's
     `wsgi.file_wrapper`, which cannot seek, so that a range would read everything before it from the storage.
@@ -31,19 +28,21 @@ def file_response(file: DataFile, content: BinaryIO) -> Response:
     response.headers["Content-Disposition"] = content_disposition(file.name)
     response.set_etag(file.sha256)
     environ = request.environ.copy()
-    if byte_range := _single_range(environ.pop("HTTP_RANGE", ""), file.size):
+    environ.pop("HTTP_IF_MATCH", None)  # `reject_other_file` has checked it
+    byte_range = _single_range(environ.pop("HTTP_RANGE", ""), file.size)
+    if byte_range and not environ.get("HTTP_IF_RANGE", "").startswith("W/"):  # a range needs a strong comparison
         environ["HTTP_RANGE"] = byte_range
     try:
         response.make_conditional(environ, accept_ranges=True, complete_length=file.size)
-        _reject_other_file(response)
-    except (RequestedRangeNotSatisfiable, Problem):
+    except RequestedRangeNotSatisfiable:
         content.close()
         raise
     return response
 
 
-def _reject_other_file(response: Response) -> None:
-    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+def reject_other_file(file: DataFile) -> None:
+    """Raise a 412 problem if the current request has an `If-Match` that does not name the content of the file."""
+    if "If-Match" in request.headers and not request.if_match.contains(file.sha256):
         raise Problem(412, "The file is not the one that If-Match names.")
 
 

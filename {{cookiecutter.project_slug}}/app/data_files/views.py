@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.data_files import runs, service
 from app.data_files.content import CSV, JSON, JSON_LINES, UnsupportedContent
-from app.data_files.downloads import file_response
+from app.data_files.downloads import file_response, reject_other_file
 from app.data_files.models import DataFile, TestRun
 from app.data_files.schemas import File, FilePage, NewFile, NewTest, Test, TestPage
 from app.data_files.settings import DataFilesSettings
@@ -132,6 +132,7 @@ def delete(file_id: int) -> None:
 def content(file_id: int) -> Response:
     """Return the content of a file, or the requested range of it; the ETag is the SHA-256 checksum."""
     data_file = _get_owned_file(file_id)
+    reject_other_file(data_file)
     try:
         return file_response(data_file, storage_of(current_app).open(data_file.storage_key))
     except FileNotFoundError:

@@ -105,10 +105,15 @@ def test_wait_for_the_database_is_bounded() -> None:
 
 @pytest.mark.req("S7")
 def test_start_waits_for_a_late_database(
-    migrated_database: str, redis_server: RedisServer, postgres: PostgresServer
+    migrated_database: str, redis_server: RedisServer, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     port = free_port()
-    environment = production_environment(migrated_database, redis_server.url, PORT=str(port), DB_WAIT_SECONDS="600")
+    settings = {
+        "PORT": str(port),
+        "DB_WAIT_SECONDS": "600",
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "new" / "folder"),
+    }
+    environment = production_environment(migrated_database, redis_server.url, **settings)
     postgres.pause()
     try:
         with start("web", environment) as process:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import socket
+from contextlib import ExitStack, suppress
 
 import pytest
+import requests
 
 from tests.running.accounts import LOGIN, ME, log_in
 from tests.running.conftest import StartWeb, Web
@@ -23,6 +25,7 @@ def send(web: Web, request: bytes) -> str:
     """Send bytes, end the sending side, and return everything that the service answers."""
     with open_connection(web) as client:
         client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
         return read_response(client)
 
 
@@ -147,3 +150,54 @@ def test_log_line_has_no_context_of_the_request_before(start_web: StartWeb) -> N
 
     assert wait_until(logged, 60)
     assert not {"user_id", "request_id"} & found[0].keys()
+
+
+# Parts of a body; a body of several parts is sent in chunks.
+BODIES = {"small": [b"x" * 100], "larger than a packet": [b"x" * 10_000], "large": [b"x" * 900_000],
+          "chunked": [b"x" * 150_000] * 2}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_next_request_succeeds_after_a_rejected_body(start_web: StartWeb, name: str) -> None:
+    web = start_web(**ONE_PROCESS)
+
+    parts = BODIES[name]
+    found = set()
+    with requests.Session() as session:
+        for _ in range(30):
+            data = parts[0] if len(parts) == 1 else iter(parts)
+            found.add(session.post(f"{web.url}/nothing", data=data, timeout=60).status_code)
+
+    assert found == {404}
+
+
+def test_malformed_chunk_that_is_not_read_has_one_response(start_web: StartWeb) -> None:
+    web = start_web(**ONE_PROCESS)
+    headers = b"Host: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    response = send(web, b"POST /api/v1/locations HTTP/1.1\r\n" + headers + b"zz\r\n")
+
+    assert response.startswith("HTTP/1.1 401 ")
+    assert response.count("HTTP/1.1 ") == 1
+    assert "connection: close" in response.lower()
+
+
+def test_body_that_ends_early_is_rejected(start_web: StartWeb) -> None:
+    web = start_web(**ONE_PROCESS)
+    token = log_in(web)["Authorization"]
+    body = '{"latitude": 1, "longitude": 2}'
+    headers = (
+        f"Host: localhost\r\nAuthorization: {token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    )
+
+    response = send(web, f"POST /api/v1/locations HTTP/1.1\r\n{headers}{body}".encode())
+
+    assert response.startswith("HTTP/1.1 400 ")
+    assert "The body is incomplete" in response
+
+
+def test_headers_that_end_early_end_the_connection(start_web: StartWeb) -> None:
+    web = start_web(**ONE_PROCESS, REQUEST_RECEIVE_SECONDS="600")
+
+    with suppress(ConnectionResetError):  # or the end of the stream
+        assert send(web, b"GET /health HTTP/1.1\r\nHost: loc") == ""

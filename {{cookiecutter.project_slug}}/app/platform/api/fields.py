@@ -15,6 +15,12 @@ from marshmallow.exceptions import SCHEMA
 from app.platform.components import platform_of
 
 
+# RFC 3339, also with a space and without seconds or zone, as many clients write it.
+TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
 class RequestSchema(Schema):
     """Base of every request schema; rejects unknown members, also in the specification."""
 
@@ -132,6 +138,13 @@ class PlainText(fields.String):
         return text
 
 
+def parse_time(text: str) -> datetime:
+    """Return the time of RFC 3339; raises `ValueError` for other notations, which Python reads too."""
+    if not TIME.fullmatch(text):
+        raise ValueError("not a time of RFC 3339")
+    return datetime.fromisoformat(text.upper())
+
+
 class PastDateTime(fields.AwareDateTime):
     """An ISO 8601 time that is not in the future and not before 2000; UTC if it has no time zone."""
 
@@ -146,7 +159,7 @@ class PastDateTime(fields.AwareDateTime):
             raise self.make_error("invalid", input=value, obj_type="datetime")
         del attr, data, kwargs
         try:
-            time = datetime.fromisoformat(value)
+            time = parse_time(value)
             time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             raise self.make_error("invalid", input=value, obj_type="datetime") from None

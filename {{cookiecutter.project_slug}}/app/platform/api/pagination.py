@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from marshmallow import Schema, fields, validate
 
+from app.platform.api.fields import parse_time
 from app.platform.decimals import DecimalInteger
 
 DEFAULT_LIMIT = 50
@@ -29,7 +30,7 @@ class Cursor(fields.Field[CursorValue]):
         del attr, data, kwargs
         try:
             time, row_id = json.loads(base64.urlsafe_b64decode(str(value) + "=" * (-len(str(value)) % 4)))
-            return _utc(datetime.fromisoformat(time)), _validate_id(row_id)
+            return _utc(parse_time(time)), _validate_id(row_id)
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise self.make_error("invalid") from None
 

@@ -12,7 +12,7 @@ from flask import Flask, Request, Response, current_app, request
 from gunicorn.http.errors import NoMoreData, ParseException
 from marshmallow import RAISE, Schema, ValidationError, missing
 from webargs.flaskparser import FlaskParser, is_json_request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from app.platform.api.value_limits import SPARE_VALUES, lists, max_commas
 from app.platform.web.problems import Problem, http_error_response
@@ -21,8 +21,8 @@ from app.platform.web.request_state import current_request
 BODY_LOCATIONS = ("json", "form", "files")
 MAX_MEMBERS = 1000  # of one object, and of a query
 MAX_DIGITS = 310  # of an integer; the largest float has 309
-# What Gunicorn raises while a body is read that ends early or whose chunks are malformed.
-MALFORMED_BODY = (ParseException, NoMoreData)
+# What Gunicorn and Werkzeug raise while a body is read that ends early or whose chunks are malformed.
+MALFORMED_BODY = (ParseException, NoMoreData, ClientDisconnected)
 
 
 class StrictParser(FlaskParser):

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -15,6 +16,7 @@ from app.platform.components import platform_of
 from app.platform.settings.compose import ComposeSettings
 from app.platform.settings.database_url import database_system, parameter_problems
 from app.platform.settings.declarations import VAULT_PATH, AllSettings, Secrets, Settings
+from app.platform.settings.field_types import log_file_problem
 from app.platform.settings.fields import (
     Required,
     SettingsError,
@@ -107,6 +109,8 @@ def _cross_field_problems(settings: Settings) -> Iterator[str]:
         yield "MAIL_USERNAME is set and MAIL_PASSWORD is not: set both or neither."
     if settings.S3_ACCESS_KEY_ID and not settings.S3_SECRET_ACCESS_KEY:
         yield "S3_ACCESS_KEY_ID is set and S3_SECRET_ACCESS_KEY is not: set both or neither."
+    if settings.LOG_FILE and (problem := log_file_problem(Path(settings.LOG_FILE))):
+        yield f"LOG_FILE is {settings.LOG_FILE}, which cannot be written: {problem}."
     if problem := _storage_url_problem(settings.STORAGE_URL or ""):
         yield f"STORAGE_URL {problem}"
     yield from _sunset_problems(settings)
@@ -126,7 +130,11 @@ def _list_problems(settings: Settings) -> Iterator[str]:
 def _host_problem(settings: Settings) -> str:
     """Return a message if the service would reject the requests that follow its own links."""
     host, trusted = urlsplit(settings.PUBLIC_BASE_URL or "").hostname, settings.TRUSTED_HOSTS
-    if not trusted or not host or host in trusted or host_is_trusted(host, trusted):
+    if not trusted or not host or not all(map(HOST_NAME.fullmatch, trusted)):
+        return ""  # `_list_problems` reports invalid names
+    if ":" not in host and not HOST_NAME.fullmatch(host):
+        return "PUBLIC_BASE_URL has no valid host."
+    if host in trusted or host_is_trusted(host, trusted):
         return ""
     return f"PUBLIC_BASE_URL has the host {host}, which TRUSTED_HOSTS does not contain: add it."
 

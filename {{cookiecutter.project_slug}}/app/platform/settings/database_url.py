@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 DATABASE_SCHEMES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%\w+)?")  # a name, or an IPv6 address
-MAX_PORT = 65_535
+PORT, MAX_PORT = re.compile("[0-9]{1,5}"), 65_535
 DATABASE_PARAMETERS = {"dbname", "service", "database", "db"}  # that drivers accept instead of a path
 FORM = (
     "It must look like postgresql://user:password@host:5432/name, with special characters in the user name and the "
@@ -36,6 +36,7 @@ SET_BY_SERVICE: Mapping[str, Mapping[str, str]] = {
         "connect_timeout": "the service sets it",
         "init_command": "the service sets it",
         "read_timeout": "set DB_STATEMENT_TIMEOUT_MS",
+        "ssl": "use ssl_ca, ssl_cert and ssl_key",
         "write_timeout": "set DB_STATEMENT_TIMEOUT_MS",
     },
     "sqlite": {"timeout": "the service sets it"},
@@ -63,7 +64,8 @@ def _server_problems(url: str, parsed: URL) -> Iterator[str]:
         yield f"contains a control character. {FORM}"
     if not HOST.fullmatch(parsed.host or "") and (parsed.host or not {"host", "unix_socket"} & parsed.query.keys()):
         yield f"names no valid host. {FORM}"
-    if parsed.port is not None and not 1 <= parsed.port <= MAX_PORT:
+    ports = [str(parsed.port)] if parsed.port is not None else query_text(parsed, "port").split()
+    if not all(PORT.fullmatch(port) and 1 <= int(port) <= MAX_PORT for port in ports):
         yield f"has an invalid port: it must be from 1 to {MAX_PORT}."
     if not parsed.database and not DATABASE_PARAMETERS & parsed.query.keys():
         yield f"names no database. {FORM}"
@@ -108,7 +110,7 @@ def _backend(url: URL) -> str:
 
 
 def _options_problems(name: str, url: URL) -> Iterator[str]:
-    names = re.findall(r"(?:-c\s*|--)([A-Za-z0-9_.-]+)=", query_text(url, "options"))
+    names = re.findall(r"(?:-c\s*|--)([A-Za-z0-9_.-]+)\s*=", query_text(url, "options"))
     for option in [option.lower().replace("-", "_") for option in names]:
         if option in OPTIONS_SET_BY_SERVICE:
             yield f"{name} must not set {option} in the parameter options: {OPTIONS_SET_BY_SERVICE[option]}."

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,7 +42,7 @@ class IpAddress(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         del attr, data, kwargs
         try:
-            return str(ipaddress.ip_address(value))
+            return str(ipaddress.ip_address("" if "%" in value else value))  # Gunicorn binds no address with a zone
         except ValueError:
             raise ValidationError("Must be an IP address, like 0.0.0.0 or ::.") from None
 
@@ -73,12 +76,22 @@ def url_problem(url: str) -> str:
     return "" if valid else "is not valid: it must look like https://host or https://host:8443/path."
 
 
+def log_file_problem(path: Path) -> str:
+    """Return why a log file cannot be written; empty if it can. Creates nothing: the check may run as another user."""
+    if path.exists():
+        return "" if path.is_file() and os.access(path, os.W_OK) else "it is no file that this user may write"
+    return "" if os.access(path.parent, os.W_OK | os.X_OK) else "this user may create no file in its folder"
+
+
 def dsn_problem(dsn: str) -> str:
     """Return what is wrong with the URL of a Sentry project, as the predicate of a sentence; empty if it is valid."""
     from sentry_sdk.utils import BadDsn, Dsn  # noqa: PLC0415 - 0.3 s of import time
 
     try:
         Dsn(dsn)
+        valid = bool(re.fullmatch(r"[!-~]+/[0-9]+", dsn))
     except (BadDsn, ValueError):
+        valid = False
+    if not valid:
         return "is no Sentry DSN: it must look like https://key@host/number."
     return ""

@@ -226,6 +226,8 @@ def _read_file(variable: str, path: str) -> str:
 
 
 def _parse(name: str, raw: str, declaration: Declaration) -> Any:
+    if not raw.isprintable():
+        raise ValueError(f"{name} contains a control character, such as a line break: remove it.")
     if declaration.strong and (problem := secret_problem(raw)):
         raise ValueError(f"{name} {problem}")
     try:

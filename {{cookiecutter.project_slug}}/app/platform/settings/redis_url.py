@@ -70,6 +70,8 @@ def parse_redis_url(url: str) -> RedisUrl:
         port = DEFAULT_PORT if parts.port is None else parts.port
     except ValueError:
         raise ValueError(f"is not valid: {_form('redis')}. {ENCODE}") from None
+    if "@" in parts.query:  # then a part of the password looks like options, which messages name
+        raise ValueError(f"is not valid: {_form(parts.scheme)}. {ENCODE} ? is %3F.")
     if parts.scheme not in REDIS_SCHEMES:
         raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in REDIS_SCHEMES)}.")
     options = _options(parts)

@@ -22,7 +22,9 @@ def overlay_vault(environ: Mapping[str, str], default_path: str) -> Mapping[str,
     try:
         return {**environ, **_read(environ, default_path)}
     except Exception as error:  # noqa: BLE001 - for any error, the check of the settings reports what is missing
-        logger.warning("cannot read settings from Vault, using the environment: %s", error)
+        # What Vault answers is safe to log; other texts can contain the address or the token.
+        reason = error if type(error).__module__.startswith("hvac.") else type(error).__name__
+        logger.warning("cannot read settings from Vault, using the environment: %s", reason)
         return environ
 
 
@@ -40,4 +42,4 @@ def _read(environ: Mapping[str, str], default_path: str) -> dict[str, str]:
 def _value(environ: Mapping[str, str], name: str) -> str | None:
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
-    return environ.get(name)
+    return environ.get(name, "").strip() or None

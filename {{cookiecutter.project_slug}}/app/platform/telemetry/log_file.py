@@ -13,19 +13,6 @@ from pathlib import Path
 MODE = 0o640  # logs may contain what only the operators should read
 
 
-def log_file_problem(path: str) -> str:
-    """Return why the file cannot be opened for appending; empty if it can, after which it exists."""
-    try:
-        os.close(_open(Path(path)))
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
-
-
 class SharedRotatingFileHandler(logging.Handler):
     """Appends lines to a file, and keeps `backups` older files: `path.1` is the newest.
 
@@ -63,7 +50,7 @@ class SharedRotatingFileHandler(logging.Handler):
     def _locked_file(self) -> Iterator[int]:
         """Yield the descriptor of the current file; while it is locked, no other process writes or rotates it."""
         while True:
-            file = _open(self._path)
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 if self._is_current(file):

@@ -23,8 +23,7 @@ from opentelemetry import trace
 
 from app.platform.components import platform_of
 from app.platform.settings.declarations import Settings, secrets_of, settings_of
-from app.platform.settings.fields import SettingsError
-from app.platform.telemetry.log_file import SharedRotatingFileHandler, log_file_problem
+from app.platform.telemetry.log_file import SharedRotatingFileHandler
 from app.platform.telemetry.redaction import Redactor
 from app.platform.web.request_state import current_request, request_state
 
@@ -117,8 +116,6 @@ def logging_config(settings: Settings, secrets: Iterable[str], personal_fields: 
         "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}
     }
     if settings.LOG_FILE:
-        if problem := log_file_problem(settings.LOG_FILE):
-            raise SettingsError([f"LOG_FILE is {settings.LOG_FILE}, which cannot be written: {problem}."])
         handlers["file"] = {
             "()": SharedRotatingFileHandler,
             "path": settings.LOG_FILE,

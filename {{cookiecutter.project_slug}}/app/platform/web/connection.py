@@ -12,6 +12,8 @@ from http import HTTPStatus
 from typing import Protocol
 
 from gunicorn import util
+from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import TConn
 from werkzeug.exceptions import RequestTimeout
 
@@ -22,7 +24,7 @@ PEEK_BYTES = 8192  # enough for the headers of most requests; a larger buffer co
 HEADER_BYTES = 64 * 1024  # of all headers together; proxies allow 32 kB
 SEND_SECONDS = 120  # in which a part of a response must be sent; a full buffer of the kernel empties only in parts
 SEND_TIMEOUT = struct.pack("ll", SEND_SECONDS, 0)  # seconds and microseconds
-DISCARD_SECONDS = 0.1  # to wait for a part of a body that is not read
+DISCARD_BYTES = 64 * 1024  # at a time
 BUFFERED_BYTES = 1024 * 1024  # of a body in the kernel; Linux allows half of tcp_rmem's maximum, by default 3 MB
 BYTES_PER_SECOND = 50_000
 LIVENESS = b"GET /health "
@@ -53,40 +55,31 @@ class RequestSocket:
     def __init__(self, sock: socket.socket, seconds: float) -> None:
         self._socket, self._seconds = sock, seconds
         self._deadline = 0.0
-        self._timeout: float | None = None
 
     def start_request(self) -> None:
         """Start the time of a request."""
         self._deadline = time.monotonic() + self._seconds
 
     def recv(self, size: int) -> bytes:
-        """Receive up to `size` bytes; usually they have arrived."""
+        """Receive up to `size` bytes, which usually have arrived; raises `NoMoreData` if the client sends no more."""
         try:
             data = self._socket.recv(size, socket.MSG_DONTWAIT)
         except BlockingIOError:
             data = self._wait_and_receive(size)
+        if not data:
+            raise NoMoreData
         self._deadline += len(data) / BYTES_PER_SECOND
         return data
 
     def _wait_and_receive(self, size: int) -> bytes:
         remaining = max(0.001, self._deadline - time.monotonic())
         try:
-            self._socket.settimeout(remaining if self._timeout is None else min(remaining, self._timeout))
+            self._socket.settimeout(remaining)
             return self._socket.recv(size)
         except TimeoutError:
-            if self._timeout is not None:
-                raise
             raise RequestTimeout("The request did not arrive in time.") from None
         finally:
             self._socket.settimeout(None)
-
-    def gettimeout(self) -> float | None:
-        """Return the timeout that Gunicorn set, if any."""
-        return self._timeout
-
-    def settimeout(self, seconds: float | None) -> None:
-        """Set the timeout of one read, with which Gunicorn discards the rest of a body; usually it has arrived."""
-        self._timeout = None if seconds is None else min(seconds, DISCARD_SECONDS)
 
 
 class Connection(TConn):
@@ -96,6 +89,7 @@ class Connection(TConn):
     is_probe = is_liveness = False
     has_begun = False  # a part of the request has arrived
     awaits_body = False  # the headers have arrived
+    awaited = 0  # the length of the request as far as it is known
     discarded = 0  # bytes received after the response
 
     def init(self) -> None:
@@ -156,6 +150,21 @@ class Connection(TConn):
             self.worker.linger(self)
         else:
             util.close(self.sock)
+
+
+def discard_rest(body: Body) -> bool:
+    """Discard what was not read of a body that has arrived; return False if the rest of the body may not have."""
+    reader = body.reader
+    if body.failed or not isinstance(reader, LengthReader):
+        return not body.failed and getattr(reader, "parser", None) is None  # all chunks were read
+    if reader.length > BUFFERED_BYTES:
+        return False
+    try:
+        while reader.length:
+            body.read(DISCARD_BYTES)
+    except NoMoreData:
+        return False
+    return True
 
 
 def refusal(status: HTTPStatus, detail: str, headers: dict[str, str]) -> bytes:

@@ -33,13 +33,12 @@ from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import Counter
 from werkzeug.exceptions import RequestTimeout
 
-from app.platform.web.connection import BUFFERED_BYTES, Connection, HeadersTooLarge, refusal
+from app.platform.web.connection import Connection, HeadersTooLarge, discard_rest, refusal
 from app.platform.web.problems import RETRY_AFTER_SECONDS
 
 HEALTH_THREADS = 4
 PROBE_THREADS = 4  # `/ready` can wait for a dependency
 CHECK_SECONDS = 0.2  # between two looks at the queue
-DRAIN_SECONDS = 1.0  # to discard the rest of a body that the app did not read; a busy machine stops a thread for long
 # A client that still sends its body reads the response only if the connection stays open: nginx would answer 502.
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 64 * 1024 * 1024  # more than an upload
@@ -67,11 +66,20 @@ REFUSED = Counter(
 )
 
 
+def _respond(app: Any, environ: dict[str, Any], start_response: Any) -> Any:
+    """Run the app. If the rest of the body cannot be discarded, the response announces the end of the connection."""
+    response = app(environ, start_response)
+    if not discard_rest(environ["wsgi.input"]):
+        start_response.__self__.force_close()
+    return response
+
+
 class BoundedThreadWorker(ThreadWorker):
     """A threaded worker; gunicorn.conf.py sets the class attributes from the settings."""
 
     queue_seconds = 1.0
     receive_seconds = 20.0
+    wsgi: Any
 
     def init_process(self) -> None:
         """Create the threads and queues, and serve."""
@@ -80,6 +88,11 @@ class BoundedThreadWorker(ThreadWorker):
         self._queue: deque[tuple[float, Future[Any], Connection]] = deque()
         self._lingering: deque[Connection] = deque()
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the app."""
+        super().load_wsgi()
+        self.wsgi = partial(_respond, self.wsgi)
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection."""
@@ -101,7 +114,7 @@ class BoundedThreadWorker(ThreadWorker):
     def _receive(self, conn: Connection) -> None:
         """Give a connection to a thread, or wait for the missing part of its request."""
         try:
-            size = conn.missing_bytes()
+            size = conn.awaited = conn.missing_bytes()
             if size:
                 conn.wait_for(size)
         except HeadersTooLarge:
@@ -121,6 +134,9 @@ class BoundedThreadWorker(ThreadWorker):
         """Give the connection to a thread, unless a part of the headers is still missing."""
         try:
             size = 0 if conn.awaits_body else conn.missing_bytes()
+            if size and size == conn.awaited:  # readable without another byte: the client sends no more
+                raise ConnectionResetError
+            conn.awaited = size
             conn.wait_for(size or 1)
             if size:
                 return
@@ -207,10 +223,8 @@ class BoundedThreadWorker(ThreadWorker):
         util.close(conn.sock)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        """Whether another request may follow: not if the rest of the body has not arrived, or more than that has."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        arrived = keepalive and conn.parser.finish_body(deadline=deadline, max_bytes=2 * BUFFERED_BYTES)
-        return bool(arrived) and not conn.parser.unreader.buf.getvalue()
+        """Whether another request may follow: not if more than the request had arrived before the response."""
+        return keepalive and not conn.parser.unreader.buf.getvalue()
 
     def linger(self, conn: Connection) -> None:
         """Close a connection after the client has read the response (RFC 9112, section 9.6).

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from app.accounts.models import User
+from app.platform.api.fields import parse_time
 from app.platform.api.pagination import Cursor, encode_cursor
 from tests.accounts.factory import bearer
 
@@ -81,6 +82,29 @@ def test_limit_is_one_number_in_ascii_digits(app: Flask, client: FlaskClient, us
 
     assert response.status_code == 422
     assert set(response.get_json()["errors"]) == {"limit"}
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-01-01T00:00:00Z\0x",
+        "2026-01-01x00:00:00",
+        "20260101T000000Z",
+        "2026-W01-1",
+        "2026-01-01T00:00:00 Z",
+        "2026-01-01",
+    ],
+)
+@pytest.mark.fault("F28")
+@pytest.mark.req("A6")
+def test_time_in_another_notation_is_rejected(time: str) -> None:
+    with pytest.raises(ValueError, match="RFC 3339"):
+        parse_time(time)
+
+
+@pytest.mark.parametrize("time", ["2026-01-01T00:00:00Z", "2026-01-01t00:00:00.5z", "2026-01-01 00:00+00:00"])
+def test_time_of_rfc_3339_is_read(time: str) -> None:
+    assert parse_time(time).replace(microsecond=0) == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])

@@ -62,6 +62,7 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("DB_POOL_TIMEOUT", "1_0", "DB_POOL_TIMEOUT: Must be a number from "),
     ("DB_POOL_TIMEOUT", "nan", "DB_POOL_TIMEOUT: Must be a number from "),
     ("DB_SSLMODE", "on", "DB_SSLMODE: Must be one of disable,"),
+    ("BIND_ADDRESS", "fe80::1%eth0", "BIND_ADDRESS: Must be an IP address, like 0.0.0.0 or ::."),
     ("BIND_ADDRESS", "everywhere", "BIND_ADDRESS: Must be an IP address, like 0.0.0.0 or ::."),
     ("PORT", "99999", "PORT: Must be a whole number from 1 to 65535."),
     ("RATELIMIT_ENABLED", "perhaps", "RATELIMIT_ENABLED: Must be true or false. The value is 'perhaps'."),
@@ -76,6 +77,9 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("API_V1_SUNSET_AT", "2026-07-01", "API_V1_SUNSET_AT requires API_V1_DEPRECATED_AT, at the same time or before"),
     ("API_LEGACY_SUNSET_AT", "2025-07-01", "API_LEGACY_SUNSET_AT requires API_LEGACY_DEPRECATED_AT, at the same time"),
     ("LEGACY_ENCRYPTION_KEYS", "short", "LEGACY_ENCRYPTION_KEYS: an entry has 5 characters"),
+    ("MAIL_DEFAULT_SENDER", "a@b.org\r\nBcc: c@d.org", "MAIL_DEFAULT_SENDER contains a control character"),
+    ("LOG_FILE", "/nowhere/app.log", "LOG_FILE is /nowhere/app.log, which cannot be written: this user may create no"),
+    ("LOG_FILE", "/dev/null", "LOG_FILE is /dev/null, which cannot be written: it is no file that this user may write"),
     ("MAIL_USE_SSL", "true", "MAIL_USE_TLS and MAIL_USE_SSL are both on."),
     ("MAIL_USERNAME", "ann", "MAIL_USERNAME is set and MAIL_PASSWORD is not"),
     ("S3_ACCESS_KEY_ID", "ann", "S3_ACCESS_KEY_ID is set and S3_SECRET_ACCESS_KEY is not"),
@@ -179,6 +183,16 @@ def test_own_host_must_be_trusted(trusted: str, accepted: bool) -> None:
 
     message = "PUBLIC_BASE_URL has the host api.example.org, which TRUSTED_HOSTS does not contain: add it."
     assert found == ([] if accepted else [message])
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 300 + ".org"])
+@pytest.mark.req("S3")
+def test_host_that_no_dns_knows_is_reported_once(host: str) -> None:
+    (trusted,) = problems(PUBLIC_BASE_URL="https://api.example.org", TRUSTED_HOSTS=host)
+    (public,) = problems(PUBLIC_BASE_URL=f"https://{host}", TRUSTED_HOSTS="api.example.org")
+
+    assert trusted.startswith("TRUSTED_HOSTS: ")
+    assert public == "PUBLIC_BASE_URL has no valid host."
 
 
 @pytest.mark.parametrize("value", ["10.0.0.0/8", "10.0.0.0/8, 2001:db8::/32,192.0.2.7", "private", "10.0.0.0/8; x"])

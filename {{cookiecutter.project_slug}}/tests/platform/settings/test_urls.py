@@ -18,6 +18,8 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("DATABASE_URL", "db.example.org", "DATABASE_URL: Must be a URL"),
     ("DATABASE_URL", "postgresql://app@db:99999/app", "DATABASE_URL: The URL has an invalid port"),
     ("DATABASE_URL", "postgresql://app@db:0/app", "DATABASE_URL: The URL has an invalid port"),
+    ("DATABASE_URL", "postgresql://app@db/app?port=abc", "DATABASE_URL: The URL has an invalid port"),
+    ("DATABASE_URL", "mysql://app@db/app?ssl=1", "DATABASE_URL must not have the parameter ssl: use ssl_ca"),
     ("DATABASE_URL", "postgresql://app@db", "DATABASE_URL: The URL names no database."),
     ("DATABASE_URL", "mysql://app@db/", "DATABASE_URL: The URL names no database."),
     ("DATABASE_URL", "postgresql://app:%00@db/app", "DATABASE_URL: The URL contains a control character."),
@@ -42,6 +44,11 @@ INVALID: list[tuple[str, str | None, str]] = [
     (
         "DATABASE_URL",
         f"{DATABASE}?options=-cstatement_timeout%3D5",
+        "DATABASE_URL must not set statement_timeout in the",
+    ),
+    (
+        "DATABASE_URL",
+        f"{DATABASE}?options=-cstatement_timeout%20%3D%200",
         "DATABASE_URL must not set statement_timeout in the",
     ),
     (
@@ -75,6 +82,7 @@ INVALID: list[tuple[str, str | None, str]] = [
     ("CELERY_BROKER_URL", "amqp://rabbitmq", "CELERY_BROKER_URL: Must be a URL that starts with redis://"),
     ("CELERY_RESULT_BACKEND", "rpc://", "CELERY_RESULT_BACKEND: Must be a URL that starts with redis://"),
     ("SENTRY_DSN", "https://key@sentry:port/1", "SENTRY_DSN: The URL is no Sentry DSN"),
+    ("SENTRY_DSN", "https://key@sentry.example.org/1_0", "SENTRY_DSN: The URL is no Sentry DSN"),
     ("SENTRY_DSN", "https://sentry.example.org/1", "SENTRY_DSN: The URL is no Sentry DSN"),
     ("SENTRY_DSN", "https://key@sentry.example.org/project", "SENTRY_DSN: The URL is no Sentry DSN"),
 ]
@@ -120,6 +128,8 @@ MALFORMED = [
     ("REDIS_URL", "redis://:PASSWORD/x@redis:6379/0"),
     ("REDIS_URL", "redis://:x#PASSWORD@redis:6379/0"),
     ("REDIS_URL", "redis://:x?PASSWORD@redis:6379/0"),
+    ("REDIS_URL", "redis://u:1?PASSWORD=x@redis/0"),
+    ("REDIS_URL", "rediss://u:1?ssl_ca_certs=PASSWORD@redis/0"),
     ("REDIS_URL", "redis://[PASSWORD"),
     ("REDIS_URL", "unix://:x#PASSWORD@/run/redis.sock"),
     ("STORAGE_URL", "s3://[PASSWORD"),

@@ -64,7 +64,8 @@ def _content() -> None:
 
 
 @pytest.mark.parametrize(
-    "credentials", [{"VAULT_TOKEN": TOKEN}, {"VAULT_ROLE_ID": ROLE, "VAULT_SECRET_ID": ROLE_SECRET}]
+    "credentials",
+    [{"VAULT_TOKEN": TOKEN}, {"VAULT_TOKEN": f"{TOKEN}\n"}, {"VAULT_ROLE_ID": ROLE, "VAULT_SECRET_ID": ROLE_SECRET}],
 )
 @pytest.mark.req("S2")
 def test_vault_overrides_environment(vault: dict[str, str], credentials: dict[str, str]) -> None:
@@ -81,6 +82,8 @@ def test_vault_overrides_environment(vault: dict[str, str], credentials: dict[st
         {"VAULT_TOKEN": TOKEN, "VAULT_PATH": "secret/nothing"},
         {"VAULT_ROLE_ID": ROLE, "VAULT_SECRET_ID": "wrong"},
         {"VAULT_TOKEN": TOKEN, "VAULT_ADDR": f"http://127.0.0.1:{free_port()}"},
+        {"VAULT_TOKEN": f"{TOKEN}\u4e2d"},
+        {"VAULT_TOKEN": TOKEN, "VAULT_ADDR": f"http://a b/{TOKEN}"},
     ],
 )
 @pytest.mark.req("S2")

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.platform.settings.declarations import Settings
-from app.platform.settings.fields import SettingsError
 from app.platform.telemetry.log_file import SharedRotatingFileHandler
-from app.platform.telemetry.logging import logging_config
 
 PROCESSES, LINES = 4, 500
 
@@ -75,15 +72,6 @@ def test_line_above_the_maximum_size_is_kept(tmp_path: Path) -> None:
     write(handler, "a line of more than ten bytes")
 
     assert (tmp_path / "app.log").read_text() == "a line of more than ten bytes\n"
-
-
-@pytest.mark.req("S3")
-@pytest.mark.parametrize(("path", "reason"), [(".", "Is a directory"), ("none/app.log", "No such file or directory")])
-def test_file_that_cannot_be_written_is_reported_at_start(tmp_path: Path, path: str, reason: str) -> None:
-    file = tmp_path / path
-
-    with pytest.raises(SettingsError, match=f"LOG_FILE is {file}, which cannot be written: {reason}."):
-        logging_config(Settings(LOG_FILE=str(file)), (), ())
 
 
 @pytest.mark.req("S12")
