@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 import requests
+from celery import Celery, signals
 from flask import Flask
 
 from app import create_app
@@ -19,6 +20,13 @@ from tests.servers import free_port, wait_until
 pytestmark = pytest.mark.req("O2")
 
 
+@dataclass(eq=False)
+class Consumer:
+    """The part of Celery's consumer that the signal's receivers read."""
+
+    app: Celery
+
+
 @pytest.fixture
 def worker_app() -> Flask:
     """An app whose worker serves metrics to operators."""
@@ -28,15 +36,13 @@ def worker_app() -> Flask:
 
 @pytest.fixture
 def url(worker_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of the running server."""
+    """The URL of the server, which starts when Celery's worker is ready."""
     servers: list[metrics_server.MetricsServer] = []
     monkeypatch.setattr(metrics_server, "_servers", servers)
-    thread = threading.Thread(target=metrics_server._serve, args=(worker_app,))
-    thread.start()
+    signals.worker_ready.send(sender=Consumer(worker_app.extensions["celery"]))
     assert wait_until(lambda: bool(servers), 60)
     yield f"http://127.0.0.1:{settings_of(worker_app).WORKER_METRICS_PORT}"
     servers[0].shutdown()
-    thread.join()
     servers[0].server_close()
 
 
