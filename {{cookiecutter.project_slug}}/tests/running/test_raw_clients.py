@@ -171,6 +171,18 @@ def test_next_request_succeeds_after_a_rejected_body(start_web: StartWeb, name: 
     assert found == {404}
 
 
+def test_body_of_a_get_that_does_not_arrive_occupies_no_thread(start_web: StartWeb) -> None:
+    web = start_web(**ONE_PROCESS)
+    headers = log_in(web)
+
+    with ExitStack() as clients:
+        for _ in range(CLIENTS):
+            clients.enter_context(begin_request(web, ME, "Content-Length: 9", method="GET"))
+        found = statuses(web, headers)
+
+    assert found == [200, 200, 200]
+
+
 def test_malformed_chunk_that_is_not_read_has_one_response(start_web: StartWeb) -> None:
     web = start_web(**ONE_PROCESS)
     headers = b"Host: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"

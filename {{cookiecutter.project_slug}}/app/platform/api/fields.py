@@ -14,7 +14,6 @@ from marshmallow.exceptions import SCHEMA
 
 from app.platform.components import platform_of
 
-
 # RFC 3339, also with a space and without seconds or zone, as many clients write it.
 TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"

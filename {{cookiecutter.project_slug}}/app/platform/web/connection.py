@@ -8,8 +8,9 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 from gunicorn import util
 from gunicorn.http.body import Body, LengthReader
@@ -29,7 +30,8 @@ BUFFERED_BYTES = 1024 * 1024  # of a body in the kernel; Linux allows half of tc
 BYTES_PER_SECOND = 50_000
 LIVENESS = b"GET /health "
 PROBES = (LIVENESS, b"GET /ready ", b"GET /metrics ")
-WITHOUT_BODY = (b"GET ", b"HEAD ")
+METHODS_WITHOUT_BODY = ("GET", "HEAD")
+WITHOUT_BODY = tuple(f"{method} ".encode() for method in METHODS_WITHOUT_BODY)
 HEADERS_END = b"\r\n\r\n"
 BODY_FIELD = re.compile(rb"\r\n(?:content-length:[ \t]*(\d{1,18})|transfer-encoding:)", re.IGNORECASE)
 EXPECT_FIELD = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*\r\n", re.IGNORECASE)
@@ -152,13 +154,16 @@ class Connection(TConn):
             util.close(self.sock)
 
 
-def discard_rest(body: Body) -> bool:
-    """Discard what was not read of a body that has arrived; return False if the rest of the body may not have."""
+def discard_rest(environ: Mapping[str, Any]) -> bool:
+    """Discard what the app did not read of a body that has arrived; return False if it may not have."""
+    body: Body = environ["wsgi.input"]
     reader = body.reader
     if body.failed or not isinstance(reader, LengthReader):
-        return not body.failed and getattr(reader, "parser", None) is None  # all chunks were read
-    if reader.length > BUFFERED_BYTES:
-        return False
+        return not body.failed and reader.parser is None  # all chunks were read
+    if not reader.length:
+        return True
+    if environ["REQUEST_METHOD"] in METHODS_WITHOUT_BODY or int(environ["CONTENT_LENGTH"]) > BUFFERED_BYTES:
+        return False  # `missing_bytes` did not wait for it
     try:
         while reader.length:
             body.read(DISCARD_BYTES)

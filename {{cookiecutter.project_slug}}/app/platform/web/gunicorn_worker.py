@@ -69,7 +69,7 @@ REFUSED = Counter(
 def _respond(app: Any, environ: dict[str, Any], start_response: Any) -> Any:
     """Run the app. If the rest of the body cannot be discarded, the response announces the end of the connection."""
     response = app(environ, start_response)
-    if not discard_rest(environ["wsgi.input"]):
+    if not discard_rest(environ):
         start_response.__self__.force_close()
     return response
 

@@ -89,16 +89,26 @@ def begin_request(client: socket.socket, server: socket.socket, request: bytes) 
 
 
 CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
-# The headers and the body of a request, how much of the body the app reads, and whether another request may follow.
+LENGTH = b"Content-Length: %d\r\n\r\n"
+# The method, the headers with the body, how much of it the app reads, and whether another request may follow.
 BODIES = {
-    "no body": (b"\r\n", 0, True),
-    "unread": (b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000, 0, True),
-    "read in part": (b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000, 10, True),
-    "read": (b"Content-Length: 4\r\n\r\nabcd", -1, True),
-    "larger than what is awaited": (b"Content-Length: 2000000\r\n\r\nabcd", 0, False),
-    "chunks read": (CHUNKS, -1, True),
-    "chunks unread": (CHUNKS, 0, False),
+    "no body": ("GET", b"\r\n", 0, True),
+    "unread": ("POST", LENGTH % 100_000 + b"x" * 100_000, 0, True),
+    "read in part": ("POST", LENGTH % 100_000 + b"x" * 100_000, 10, True),
+    "read": ("POST", LENGTH % 4 + b"abcd", -1, True),
+    "larger than what is awaited": ("POST", LENGTH % 2_000_000 + b"abcd", 0, False),
+    "larger, most of it read": ("POST", LENGTH % 1_100_000 + b"x" * 150_000, 140_000, False),
+    "not awaited": ("GET", LENGTH % 4, 0, False),
+    "chunks read": ("POST", CHUNKS, -1, True),
+    "chunks unread": ("POST", CHUNKS, 0, False),
 }
+
+
+def environ_of(conn: Connection) -> dict[str, object]:
+    """Return the part of the WSGI environment that the connection reads."""
+    request = conn.parser.mesg
+    length = dict(request.headers).get("CONTENT-LENGTH", "")
+    return {"REQUEST_METHOD": request.method, "CONTENT_LENGTH": length, "wsgi.input": request.body}
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -106,11 +116,11 @@ def test_connection_is_kept_if_the_whole_body_has_arrived(
     sockets: tuple[socket.socket, socket.socket], name: str
 ) -> None:
     server, client = sockets
-    rest, size, kept = BODIES[name]
-    body = begin_request(client, server, b"POST / HTTP/1.1\r\nHost: localhost\r\n" + rest).parser.mesg.body
-    body.read(size)
+    method, rest, size, kept = BODIES[name]
+    conn = begin_request(client, server, f"{method} / HTTP/1.1\r\nHost: localhost\r\n".encode() + rest)
+    conn.parser.mesg.body.read(size)
 
-    assert discard_rest(body) is kept
+    assert discard_rest(environ_of(conn)) is kept
 
 
 def test_body_that_ends_early_ends_the_connection(sockets: tuple[socket.socket, socket.socket]) -> None:
@@ -118,7 +128,7 @@ def test_body_that_ends_early_ends_the_connection(sockets: tuple[socket.socket, 
     conn = begin_request(client, server, b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabc")
     client.shutdown(socket.SHUT_WR)
 
-    assert not discard_rest(conn.parser.mesg.body)
+    assert not discard_rest(environ_of(conn))
 
 
 def test_client_that_reads_nothing_is_given_up(
