@@ -29,7 +29,7 @@ class AccountsSettings:
         secret=True,
     )
     RATELIMIT_REGISTER: str = rate_limit("10/hour", "Registering an account.")
-    RATELIMIT_LOGIN: str = rate_limit("5/minute", "Logging in.")
+    RATELIMIT_LOGIN: str = rate_limit("5/minute", "Logging in, and changing the password.")
     RATELIMIT_FORGOT_PASSWORD: str = rate_limit("5/minute", "Requesting a password reset e-mail.")
     RATELIMIT_ACCOUNT_EMAIL: str = rate_limit("10/hour", "E-mails to one address, from all clients together.")
     RATELIMIT_TOKEN: str = rate_limit("10/minute", "Uses of one refresh or reset token, from all clients together.")

@@ -187,7 +187,7 @@ def test_malformed_chunk_that_is_not_read_has_one_response(start_web: StartWeb) 
     web = start_web(**ONE_PROCESS)
     headers = b"Host: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    response = send(web, b"POST /api/v1/locations HTTP/1.1\r\n" + headers + b"zz\r\n")
+    response = send(web, b"PATCH /api/v1/users/me HTTP/1.1\r\n" + headers + b"zz\r\n")
 
     assert response.startswith("HTTP/1.1 401 ")
     assert response.count("HTTP/1.1 ") == 1
@@ -197,12 +197,12 @@ def test_malformed_chunk_that_is_not_read_has_one_response(start_web: StartWeb) 
 def test_body_that_ends_early_is_rejected(start_web: StartWeb) -> None:
     web = start_web(**ONE_PROCESS)
     token = log_in(web)["Authorization"]
-    body = '{"latitude": 1, "longitude": 2}'
+    body = '{"display_name": "Ann"}'
     headers = (
         f"Host: localhost\r\nAuthorization: {token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
     )
 
-    response = send(web, f"POST /api/v1/locations HTTP/1.1\r\n{headers}{body}".encode())
+    response = send(web, f"PATCH /api/v1/users/me HTTP/1.1\r\n{headers}{body}".encode())
 
     assert response.startswith("HTTP/1.1 400 ")
     assert "The body is incomplete" in response

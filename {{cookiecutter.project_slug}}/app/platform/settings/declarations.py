@@ -54,7 +54,10 @@ class Settings(CoreSettings):
         1, 0.1, 60, "Seconds that a request waits for a free thread before it fails (503)."
     )
     REQUEST_RECEIVE_SECONDS: float = number(
-        20, 1, 600, "Seconds in which a request must arrive (408); a body gets 1 second more for every 50 kB received."
+        20,
+        1,
+        600,
+        "Seconds in which a request must arrive (408); a body over 1 MB gets 1 more for every 50 kB received.",
     )
     DRAIN_SECONDS: float = number(
         5, 0, 60, "Seconds between SIGTERM and shutdown; /ready returns 503, other requests are served."

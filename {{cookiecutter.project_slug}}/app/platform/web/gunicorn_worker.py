@@ -62,7 +62,9 @@ STATUSES = {
 OWN_FAULTS = (errors.ConfigurationProblem, errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 
 REFUSED = Counter(
-    "http_requests_refused_total", "Requests answered with 408 or 503 before they reached the app", ["status"]
+    "http_requests_refused_total",
+    "Requests answered before they reached the app: slow, malformed or too many",
+    ["status"],
 )
 
 
