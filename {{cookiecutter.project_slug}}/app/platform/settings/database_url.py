@@ -36,7 +36,6 @@ SET_BY_SERVICE: Mapping[str, Mapping[str, str]] = {
         "connect_timeout": "the service sets it",
         "init_command": "the service sets it",
         "read_timeout": "set DB_STATEMENT_TIMEOUT_MS",
-        "ssl": "use ssl_ca, ssl_cert and ssl_key",
         "write_timeout": "set DB_STATEMENT_TIMEOUT_MS",
     },
     "sqlite": {"timeout": "the service sets it"},
@@ -47,6 +46,9 @@ OPTIONS_SET_BY_SERVICE = {
     "statement_timeout": "set DB_STATEMENT_TIMEOUT_MS",
     "timezone": "the service needs UTC",
 }
+
+# Parameters whose values are no text, with what to do instead.
+NO_TEXT: Mapping[str, Mapping[str, str]] = {"mysql": {"ssl": "use ssl_ca, ssl_cert and ssl_key"}}
 
 
 def database_url_problem(url: str) -> str:
@@ -77,7 +79,7 @@ def parameter_problems(name: str, value: str, sslmode: str | None) -> Iterator[s
     """Yield what is wrong with the parameters of the database URL in the setting `name`, and with DB_SSLMODE."""
     url = make_url(value)
     backend = _backend(url)
-    reserved = SET_BY_SERVICE.get(backend, {})
+    reserved = {**SET_BY_SERVICE.get(backend, {}), **NO_TEXT.get(backend, {})}
     accepted = _driver_parameters(backend)
     for parameter in url.query:
         if parameter in reserved and (parameter, url.query[parameter]) != ("charset", "utf8mb4"):
