@@ -37,7 +37,8 @@ def test_pre_fork_assigns_a_slot_and_freezes_loaded_objects(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("address", "bind"), [("0.0.0.0", "0.0.0.0:8000"), ("::1", "[::1]:8000"), ("0:0:0:0:0:0:0:0", "[::]:8000")]
+    ("address", "bind"),
+    [("0.0.0.0", "0.0.0.0:8000"), ("::1", "[::1]:8000"), ("[::]", "[::]:8000"), ("0:0:0:0:0:0:0:0", "[::]:8000")],
 )
 def test_address_is_bound(address: str, bind: str) -> None:
     code = "import runpy; print(runpy.run_path('gunicorn.conf.py')['bind'])"

@@ -42,7 +42,8 @@ class IpAddress(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         del attr, data, kwargs
         try:
-            return str(ipaddress.ip_address("" if "%" in value else value))  # Gunicorn binds no address with a zone
+            address = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+            return str(ipaddress.ip_address("" if "%" in address else address))  # Gunicorn binds no address with a zone
         except ValueError:
             raise ValidationError("Must be an IP address, like 0.0.0.0 or ::.") from None
 
