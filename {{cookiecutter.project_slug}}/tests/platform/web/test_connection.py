@@ -1,4 +1,4 @@
-"""The socket of a client: what has arrived is read at once, and neither side may wait for ever."""
+"""The socket of a client: data that has arrived is read at once, and every wait has a time limit."""
 
 from __future__ import annotations
 
