@@ -72,4 +72,4 @@ def test_service_tests_pass_on_mariadb(service: Path, service_venv: Path, mariad
     features = [f"tests/{path.parent.name}" for path in sorted((service / "app").glob("*/__init__.py"))]
     tests = [path for path in (*features, *DATABASE_TESTS) if (service / path).exists() and path != "tests/platform"]
 
-    run(["python", "-m", "pytest", "-m", "not running", *tests], service, env)
+    run(["python", "-m", "pytest", "-m", "database and not running", *tests], service, env)

@@ -49,14 +49,21 @@ _numbers = count(1)
 
 
 SERVERS = {"postgres", "redis_server"}  # fixtures that start a server with every TEST_DATABASE
+SELECTED_DATABASE = {"environment", "database_url"}  # fixtures that use the database of TEST_DATABASE
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start a server, and run these first: they take longest, and the last file runs alone."""
+    """Mark the tests that start a server or use the selected database.
+
+    The former run first: they take longest, and the last file runs alone.
+    """
     for item in items:
-        if SERVERS & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if SERVERS & fixtures:
             item.add_marker("running")
+        if SELECTED_DATABASE & fixtures:
+            item.add_marker("database")
     items.sort(key=lambda item: item.get_closest_marker("running") is None)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.fixture
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database."""
     if os.environ.get("TEST_DATABASE") == "sqlite":
         return f"sqlite:///{tmp_path}/app.db"

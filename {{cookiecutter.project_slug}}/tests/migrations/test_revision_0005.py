@@ -24,14 +24,14 @@ LONG_NAME = "enc:12345678:gAAAAA" + 200 * "x"
 
 
 @pytest.fixture
-def engine(url: str) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(url)
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(database_url)
     yield engine
     engine.dispose()
 
 
-def migrate(url: str, command: str, revision: str) -> None:
-    run = flask("db", command, revision, environment=basic_environment(DATABASE_URL=url))
+def migrate(database_url: str, command: str, revision: str) -> None:
+    run = flask("db", command, revision, environment=basic_environment(DATABASE_URL=database_url))
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -47,21 +47,21 @@ def rows(engine: sa.Engine, query: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.req("D2", "P1", "P4")
-def test_upgrade_and_downgrade_keep_every_row(url: str, engine: sa.Engine) -> None:
+def test_upgrade_and_downgrade_keep_every_row(database_url: str, engine: sa.Engine) -> None:
     query = "SELECT u.role, u.display_name, l.id, a.action FROM users u, user_locations l, audit_logs a"
-    migrate(url, "upgrade", "0004")
+    migrate(database_url, "upgrade", "0004")
     execute(engine, *ROWS.split(";"))
 
-    migrate(url, "upgrade", "0005")
+    migrate(database_url, "upgrade", "0005")
     upgraded = rows(engine, query)
     for rejected in ("UPDATE users SET role = 'king'", "DELETE FROM audit_logs"):
         with pytest.raises(DBAPIError):
             execute(engine, rejected)
     execute(engine, f"UPDATE users SET display_name = '{LONG_NAME}'")
-    migrate(url, "downgrade", "0004")
+    migrate(database_url, "downgrade", "0004")
     execute(engine, "UPDATE audit_logs SET action = 'changed'")
     downgraded = rows(engine, query)
-    migrate(url, "upgrade", "0005")
+    migrate(database_url, "upgrade", "0005")
 
     assert upgraded == [("user", "Ann", 1, "user.registered")]
     assert downgraded == rows(engine, query) == [("user", LONG_NAME, 1, "changed")]

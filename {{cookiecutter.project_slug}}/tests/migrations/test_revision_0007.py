@@ -14,16 +14,16 @@ TIME = "'2026-01-02 03:04:05'"
 
 
 @pytest.fixture
-def engine(url: str) -> Iterator[sa.Engine]:
+def engine(database_url: str) -> Iterator[sa.Engine]:
     """The database at revision 0006."""
-    assert migrate(url, "0006")[0] == 0
-    engine = sa.create_engine(url)
+    assert migrate(database_url, "0006")[0] == 0
+    engine = sa.create_engine(database_url)
     yield engine
     engine.dispose()
 
 
-def migrate(url: str, revision: str) -> tuple[int, str]:
-    run = flask("db", "upgrade", revision, environment=basic_environment(DATABASE_URL=url))
+def migrate(database_url: str, revision: str) -> tuple[int, str]:
+    run = flask("db", "upgrade", revision, environment=basic_environment(DATABASE_URL=database_url))
     return run.returncode, run.stdout + run.stderr
 
 
@@ -41,19 +41,19 @@ def emails(engine: sa.Engine) -> list[str]:
 
 @pytest.mark.fault("F22")
 @pytest.mark.req("D2")
-def test_upgrade_normalizes_emails(url: str, engine: sa.Engine) -> None:
+def test_upgrade_normalizes_emails(database_url: str, engine: sa.Engine) -> None:
     add_users(engine, "ann@example.org", "bob@bücher.example", "e\u0301lodie@example.org", "eve@not..valid\u00fc")
 
-    assert migrate(url, "0007")[0] == 0
+    assert migrate(database_url, "0007")[0] == 0
     assert emails(engine) == ["ann@example.org", "bob@xn--bcher-kva.example", "élodie@example.org", "eve@not..validü"]
 
 
 @pytest.mark.fault("F22")
 @pytest.mark.req("D2")
-def test_upgrade_names_users_with_the_same_email(url: str, engine: sa.Engine) -> None:
+def test_upgrade_names_users_with_the_same_email(database_url: str, engine: sa.Engine) -> None:
     add_users(engine, "bob@bücher.example", "bob@xn--bcher-kva.example")
 
-    status, output = migrate(url, "0007")
+    status, output = migrate(database_url, "0007")
 
     assert status != 0
     assert "The users 1 and 2 have the same e-mail in two forms." in output
