@@ -13,7 +13,7 @@ from app.platform.api import blueprints, concurrency, rate_limits
 from app.platform.components import Platform
 from app.platform.database import base, query_profiler
 from app.platform.feature import register_features
-from app.platform.operations import health, metrics, slo_commands, startup
+from app.platform.operations import health, metrics, slo_commands, startup, storage_owner
 from app.platform.profiling import profile_requests
 from app.platform.redis import cache, client
 from app.platform.security import access, backoff, tokens
@@ -42,7 +42,16 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     for module in (base, query_profiler, client, storage, cache, tokens, rate_limits, access, backoff, health):
         module.init_app(app)
 
-    for module in (celery, dead_letters, task_metrics, profile_requests, blueprints, startup, slo_commands):
+    for module in (
+        celery,
+        dead_letters,
+        task_metrics,
+        profile_requests,
+        blueprints,
+        startup,
+        storage_owner,
+        slo_commands,
+    ):
         module.init_app(app)
 
     register_features(app, FEATURES)

@@ -6,7 +6,7 @@ from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from app.data_files import service, tasks
+from app.data_files import commands, service, tasks
 from app.data_files.settings import DataFilesSettings
 from app.data_files.views import blueprint
 from app.platform.feature import Feature
@@ -23,7 +23,7 @@ def _schedule_requeue(app: Flask) -> None:
 def erase(session: Session, user_id: int) -> None:
     """Delete the content of a user's files after the session commits; the rows are deleted with the user's own row.
 
-    If the task is lost, the daily `delete_orphans` deletes the content.
+    If the task is lost, the daily `delete_orphans` quarantines the content, and deletes it later.
     """
     keys = list(service.storage_keys(session, user_id))
 
@@ -42,5 +42,6 @@ FEATURE = Feature(
     schedules={"data_files.delete_orphans": tasks.ORPHANS_INTERVAL},
     personal_data=PersonalDataSource(("data_files", "test_history"), service.export, erase),
     statistics=service.count,
+    commands=(commands.orphans_group,),
     init_app=_schedule_requeue,
 )

@@ -1,18 +1,15 @@
 """Rules and queries of files.
 
 An upload writes the object before the row, and a deletion deletes the row before the object, so that every row has its
-object; `delete_orphans` deletes objects without a row.
+object; `orphans` removes objects without a row.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from itertools import islice
 from typing import IO, Any
 
 import sqlalchemy as sa
@@ -24,15 +21,11 @@ from app.audit import service as audit
 from app.data_files.content import detect_media_type
 from app.data_files.models import STATUSES, DataFile, TestRun
 from app.platform.api.pagination import CursorValue, newest_first
-from app.platform.database.base import utc_now
 from app.platform.personal_data import rows_as_dicts
 from app.platform.storage import Storage, StorageUnavailable
 from app.platform.web.client_address import RequestOrigin
 
-logger = logging.getLogger(__name__)
-
 FOLDER = "data-files/"  # prefix of every storage key
-ORPHAN_AGE = timedelta(days=1)  # a younger object may belong to an upload in progress
 BATCH = 500  # objects
 
 
@@ -92,7 +85,7 @@ def add(
             raise OwnerDeleted from error
         raise
     _record(session, "data_file.added", file, origin)
-    session.commit()  # if this fails, the row may exist or not, so the object is left to `delete_orphans`
+    session.commit()  # if this fails, the row may exist or not, so the object is left to `orphans`
     return file
 
 
@@ -131,7 +124,7 @@ def delete(session: Session, storage: Storage, user_id: int, file_id: int, origi
 
 
 def delete_object(storage: Storage, key: str) -> None:
-    """Delete an object without a row; if the storage is unavailable, `delete_orphans` deletes it later."""
+    """Delete an object without a row; if the storage is unavailable, `orphans` removes it later."""
     with suppress(StorageUnavailable):
         storage.delete(key)
 
@@ -141,27 +134,20 @@ def storage_keys(session: Session, user_id: int) -> Sequence[str]:
     return session.scalars(sa.select(DataFile.storage_key).where(DataFile.user_id == user_id)).all()
 
 
-def delete_objects(session: Session, storage: Storage, keys: Sequence[str]) -> int:
-    """Delete the objects with these keys that have no row; returns the number of deleted objects."""
+def keys_without_row(session: Session, keys: Sequence[str]) -> list[str]:
+    """Return those of the storage keys, at most `BATCH`, that no row has."""
     stored = DataFile.storage_key.in_(keys)  # callers pass at most BATCH; nosemgrep: unbounded-in-list
     used = set(session.scalars(sa.select(DataFile.storage_key).where(stored)))
-    session.rollback()  # the storage can be slow, and the deletion needs no database connection
-    orphans = [key for key in keys if key not in used]
+    session.rollback()  # the storage can be slow, and needs no database connection
+    return [key for key in keys if key not in used]
+
+
+def delete_objects(session: Session, storage: Storage, keys: Sequence[str]) -> int:
+    """Delete the objects with these keys that have no row; returns the number of deleted objects."""
+    orphans = keys_without_row(session, keys)
     for key in orphans:
         storage.delete(key)
     return len(orphans)
-
-
-def delete_orphans(session: Session, storage: Storage) -> int:
-    """Delete objects without a row and unfinished writes, both older than `ORPHAN_AGE`; returns their number."""
-    modified_before = utc_now() - ORPHAN_AGE
-    old_keys = (stored.key for stored in storage.list_objects(FOLDER) if stored.modified < modified_before)
-    deleted = storage.delete_unfinished(ORPHAN_AGE)
-    while batch := list(islice(old_keys, BATCH)):
-        deleted += delete_objects(session, storage, batch)
-    if deleted:
-        logger.warning("deleted %d stored files without a row", deleted)
-    return deleted
 
 
 def export(session: Session, user_id: int) -> dict[str, Any]:

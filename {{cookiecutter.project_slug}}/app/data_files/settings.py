@@ -32,6 +32,15 @@ class DataFilesSettings:
         64,
         "Uploads that one web process receives at a time; more fail (503). Each needs UPLOAD_MAX_BYTES in /tmp.",
     )
+    MAX_ORPHANS_PERCENT: int = integer(
+        10,
+        1,
+        100,
+        "Share of stored files without a row, in percent, above which none is quarantined: is the database right?",
+    )
+    QUARANTINE_DAYS: int = integer(
+        7, 1, 365, "Days after which a stored file without a row is deleted from the quarantine."
+    )
     TEST_RUN_STALE_SECONDS: int = integer(
         60, 2, 3600, "Seconds without a heartbeat after which another worker takes over a test run."
     )

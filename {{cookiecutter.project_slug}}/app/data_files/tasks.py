@@ -10,9 +10,10 @@ from datetime import timedelta
 from celery import shared_task
 from flask import current_app
 
-from app.data_files import runs, service
+from app.data_files import orphans, runs, service
 from app.data_files.settings import DataFilesSettings
 from app.platform.database.base import db
+from app.platform.operations.storage_owner import ForeignStorage, require_ownership
 from app.platform.settings.declarations import settings_of
 from app.platform.storage import StorageUnavailable, storage_of
 
@@ -59,8 +60,14 @@ def delete_objects(keys: list[str]) -> None:
 
 @shared_task(name="data_files.delete_orphans")
 def delete_orphans() -> None:
-    """Delete objects that interrupted uploads and deletions left in the storage."""
-    service.delete_orphans(db.session(), storage_of(current_app))
+    """Quarantine objects that interrupted uploads and deletions left in the storage; delete them some days later."""
+    session, storage, settings = db.session(), storage_of(current_app), settings_of(current_app, DataFilesSettings)
+    try:
+        require_ownership(session, storage)
+        share = settings.MAX_ORPHANS_PERCENT / 100
+        orphans.clean(session, storage, days=settings.QUARANTINE_DAYS, max_share=share)
+    except (ForeignStorage, orphans.TooManyOrphans) as error:
+        logger.error("stored files without a row are kept: %s", error)  # noqa: TRY400 - the error's text is enough
 
 
 def _stale_after() -> timedelta:

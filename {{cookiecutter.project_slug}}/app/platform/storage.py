@@ -124,6 +124,15 @@ class Storage:
         with _translate_errors(), suppress(FileNotFoundError):
             obstore.delete(self._store, _valid_key(key))
 
+    def move(self, key: str, new_key: str) -> bool:
+        """Give an object another key, and replace the object that has it; return False if there is no such object."""
+        with _translate_errors():
+            try:
+                obstore.rename(self._store, _valid_key(key), _valid_key(new_key))
+            except FileNotFoundError:
+                return False
+        return True
+
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose keys start with a prefix that ends in `/`, unordered."""
         with _translate_errors():

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import time
-import uuid
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +15,6 @@ from app.accounts.models import User
 from app.audit.models import AuditLog
 from app.data_files import erase, service
 from app.data_files.models import DataFile
-from app.data_files.tasks import delete_orphans
 from app.platform import statistics
 from app.platform.database.base import db
 from app.platform.personal_data import personal_data_of
@@ -31,7 +26,6 @@ from tests.platform.storage.factory import unreachable_storage
 pytestmark = pytest.mark.usefixtures("storage")
 
 ORIGIN = RequestOrigin("192.0.2.1", "a-request")
-DAY = 86_400
 
 
 def add(
@@ -42,11 +36,6 @@ def add(
 
 def objects(storage: Storage) -> list[str]:
     return sorted(storage.list_keys(service.FOLDER))
-
-
-def make_old(storage: Storage, key: str, seconds: float = DAY + 60) -> None:
-    modified = time.time() - seconds
-    os.utime(Path(storage._folder or "") / key, (modified, modified))
 
 
 @pytest.mark.parametrize("size", [1, PART_BYTES - 1, PART_BYTES, 2 * PART_BYTES + 1])
@@ -104,36 +93,6 @@ def test_upload_and_deletion_are_audited(
         (action, user.id, "data_file", str(file_id), details, "192.0.2.1")
         for action in ("data_file.added", "data_file.deleted")
     ]
-
-
-@pytest.mark.req("D7")
-def test_old_objects_without_a_row_are_deleted(app: Flask, session: Session, storage: Storage, user: User) -> None:
-    used = make_file(app, session, user).storage_key
-    old, young, other = f"data-files/7/{uuid.uuid4().hex}", f"data-files/7/{uuid.uuid4().hex}", "erasures/1"
-    for key in (old, young, other):
-        storage.put(key, b"content")
-    for key in (used, old, other):
-        make_old(storage, key)
-
-    with app.app_context():
-        for _ in range(2):
-            delete_orphans()
-
-    assert objects(storage) == sorted([used, young])
-    assert storage.exists(other)
-
-
-@pytest.mark.req("D7")
-def test_orphans_are_deleted_in_several_batches(
-    session: Session, storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "BATCH", 3)
-    for number in range(10):
-        storage.put(f"data-files/7/{number}", b"content")
-        make_old(storage, f"data-files/7/{number}")
-
-    assert service.delete_orphans(session, storage) == 10
-    assert objects(storage) == []
 
 
 @pytest.mark.req("P3")

@@ -137,3 +137,16 @@ def test_default_storage_is_in_the_instance_folder() -> None:
     app = create_app(basic_environment(DATABASE_URL="sqlite://"))
 
     assert storage_of(app)._folder == Path(app.instance_path) / "storage"
+
+
+def test_moves_an_object_and_replaces_the_one_at_the_new_key(storage: Storage) -> None:
+    storage.put("a/old", b"content")
+    storage.put("b/new", b"replaced")
+
+    moved = [storage.move("a/old", "b/new"), storage.move("a/old", "b/other")]
+
+    assert moved == [True, False]
+    assert [stored.key for stored in storage.list_objects("a/")] == []
+    assert [stored.key for stored in storage.list_objects("b/")] == ["b/new"]
+    with storage.open("b/new") as file:
+        assert file.read() == b"content"
