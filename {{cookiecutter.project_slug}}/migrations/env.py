@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -23,6 +26,8 @@ from app.platform.settings.declarations import Settings, settings_of
 # PostgreSQL identifies advisory locks by number. This number is arbitrary, but must be the same in every release.
 ADVISORY_LOCK_ID = 7_236_514_028
 POLL_SECONDS = 0.2
+# The table that a revision creates, or the new name that it gives to one.
+CREATED_TABLE = re.compile(r"""op\.(?:create_table\(|rename_table\(\s*["'][^"']+["'],)\s*["']([^"']+)["']""")
 
 
 def run_offline() -> None:
@@ -44,6 +49,7 @@ def run_online(settings: Settings) -> None:
             compare_type=True,
             render_as_batch=True,  # SQLite supports only this way to alter a table
             render_item=render_item,
+            include_object=is_own,
             process_revision_directives=sort_dropped_tables,
             transaction_per_migration=True,
         )
@@ -51,6 +57,18 @@ def run_online(settings: Settings) -> None:
         connection.rollback()  # ends the read transaction: Alembic commits only transactions that it began itself
         with upgrade_hint(), context.begin_transaction():
             context.run_migrations()
+
+
+def is_own(_item: object, name: str | None, kind: str, reflected: bool, model: object) -> bool:
+    """Whether to compare a table with the models: those of other programs in the same database are left alone."""
+    return kind != "table" or not reflected or model is not None or name in _tables_of_revisions()
+
+
+@cache
+def _tables_of_revisions() -> frozenset[str]:
+    """Return the names of all tables that a revision creates or renames: without its model, such a table is dropped."""
+    revisions = (Path(script.path).read_text(encoding="utf-8") for script in context.script.walk_revisions())
+    return frozenset(name for text in revisions for name in CREATED_TABLE.findall(text))
 
 
 def sort_dropped_tables(_context: object, _revision: object, scripts: list[MigrationScript]) -> None:

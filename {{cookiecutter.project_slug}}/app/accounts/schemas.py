@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from app.accounts.email_addresses import MAX_LENGTH, InvalidEmail, normalize_email
 from app.accounts.models import ROLES
-from app.platform.api.fields import PlainText, RequestSchema, StrictBoolean
+from app.platform.api.fields import PlainText, RequestSchema, StrictBoolean, VisibleText
 from app.platform.api.pagination import PageQuery
 from app.platform.settings.declarations import settings_of
 
@@ -53,7 +53,7 @@ class Registration(RequestSchema):
 
     email = email()
     password = PlainText(required=True, load_only=True, validate=PASSWORD_LENGTH, metadata=EXAMPLE_PASSWORD)
-    display_name = PlainText(validate=NAME_LENGTH, metadata={"example": "Ada"})
+    display_name = VisibleText(validate=NAME_LENGTH, metadata={"example": "Ada"})
 
     @validates("email")
     def check_reachable(self, value: str, **_: object) -> None:
@@ -106,7 +106,7 @@ class PasswordReset(RequestSchema):
 class ProfileChange(RequestSchema):
     """The fields of a profile that can be changed; omitted fields keep their values."""
 
-    display_name = PlainText(allow_none=True, validate=NAME_LENGTH, metadata={"example": "Ada"})
+    display_name = VisibleText(allow_none=True, validate=NAME_LENGTH, metadata={"example": "Ada"})
 
 
 class Profile(Schema):

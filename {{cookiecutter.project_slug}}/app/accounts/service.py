@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from app.accounts.email_addresses import normalize_email
 from app.accounts.models import User, UserSession
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
-from app.platform.personal_data import rows_as_dicts
+from app.platform.personal_data import delete_in_portions, rows_as_dicts
 from app.platform.security import credentials
 from app.platform.security.passwords import hash_password, needs_rehash, verify_password
 from app.platform.web.client_address import RequestOrigin
@@ -25,6 +26,7 @@ _users = User.__table__.c
 PROFILE_QUERY = sa.select(_users.id, _users.email, _users.role, _users.display_name, _users.created_at).where(
     _users.id == sa.bindparam("user_id")
 )
+ERASED_DOMAIN = "erased.invalid"  # of the e-mail of a user that is being erased (RFC 2606: no such domain exists)
 SESSION_RETENTION = timedelta(days=30)  # how long ended and expired sessions stay in the database
 
 
@@ -123,9 +125,32 @@ def registration_times(session: Session, user_ids: Iterable[int]) -> dict[int, d
     return dict(session.execute(sa.select(User.id, User.created_at).where(wanted)).all())
 
 
+def begin_erasure(session: Session, user: User, *, actor_id: int | None, origin: RequestOrigin) -> Sequence[int]:
+    """Remove the personal data from a user's own row and end all access; the caller commits.
+
+    Returns the ids of the sessions that ended. The e-mail can be registered again at once.
+    """
+    credentials.revoke_all(session, user.id, actor_id=actor_id, origin=origin)
+    ended = end_sessions(session, user.id)
+    user.email = f"{secrets.token_hex(16)}@{ERASED_DOMAIN}"
+    user.password_hash, user.display_name, user.role = "", None, "user"
+    return ended
+
+
+def is_erasure_begun(user: User) -> bool:
+    """Whether `begin_erasure` was called for a user."""
+    return user.email.endswith(f"@{ERASED_DOMAIN}")
+
+
+def erase_sessions(session: Session, user_id: int) -> Iterator[None]:
+    """Delete a user's sessions in portions; yields after each."""
+    for _ in delete_in_portions(session, UserSession, user_id, (UserSession.id,)):
+        yield
+
+
 def delete(session: Session, user_id: int) -> None:
     """Delete a user and, through foreign keys, every row that belongs to it; the caller commits."""
-    session.delete(session.get_one(User, user_id))
+    session.execute(sa.delete(User).where(User.id == user_id))
 
 
 def find_by_email(session: Session, email: str) -> User | None:

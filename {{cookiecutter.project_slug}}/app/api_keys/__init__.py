@@ -22,7 +22,7 @@ FEATURE = Feature(
     name="api_keys",
     blueprints=(views.blueprint, admin_views.blueprint),
     settings=ApiKeysSettings,
-    personal_data=PersonalDataSource(("api_keys",), service.export),
+    personal_data=PersonalDataSource(("api_keys",), service.export, service.erase),
     revoke_credentials=service.revoke_all,
     init_app=_register_api_key_lookup,
 )

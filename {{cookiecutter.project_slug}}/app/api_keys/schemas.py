@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.platform.api.fields import BoundedList, PlainText, RequestSchema, Scope, StrictInteger
+from app.platform.api.fields import BoundedList, RequestSchema, Scope, StrictInteger, VisibleText
 from app.platform.api.pagination import PageQuery
 from app.platform.decimals import DecimalInteger
 
@@ -23,7 +23,7 @@ def check_unique(scopes: Sequence[str]) -> None:
 class NewApiKey(RequestSchema):
     """A key to create."""
 
-    name = PlainText(
+    name = VisibleText(
         required=True,
         validate=validate.Length(1, 100),
         metadata={"description": "The purpose of the key.", "example": "The weather station"},

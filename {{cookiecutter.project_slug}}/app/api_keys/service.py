@@ -8,7 +8,7 @@ import re
 import secrets
 import string
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from app.api_keys.models import ApiKey
 from app.audit import service as audit
 from app.platform.api.pagination import CursorValue, newest_first
 from app.platform.database.base import utc_now
-from app.platform.personal_data import rows_as_dicts
+from app.platform.personal_data import delete_in_portions, rows_as_dicts
 from app.platform.security.access import INVALID_KEY
 from app.platform.security.tokens import TokenError
 from app.platform.web.caller import KEY_PREFIX, Caller
@@ -128,7 +128,7 @@ def revoke(session: Session, key_id: int, *, actor_id: int, origin: RequestOrigi
     return True
 
 
-def revoke_all(session: Session, user_id: int, actor_id: int, origin: RequestOrigin) -> None:
+def revoke_all(session: Session, user_id: int, actor_id: int | None, origin: RequestOrigin) -> None:
     """Revoke every key of a user; the caller commits. Keys that are being created are revoked or not created."""
     accounts.lock(session, user_id)
     usable = (ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
@@ -161,6 +161,12 @@ def export(session: Session, user_id: int) -> list[dict[str, Any]]:
     """Return the stored data of a user's keys, without the hashes."""
     query = sa.select(ApiKey).where(ApiKey.user_id == user_id).order_by(ApiKey.id)
     return rows_as_dicts(session, query, exclude=("key_hash", "user_id"))
+
+
+def erase(session: Session, user_id: int) -> Iterator[None]:
+    """Delete a user's keys in portions; yields after each."""
+    for _ in delete_in_portions(session, ApiKey, user_id, (ApiKey.created_at, ApiKey.id)):
+        yield
 
 
 def _is_valid() -> sa.ColumnElement[bool]:

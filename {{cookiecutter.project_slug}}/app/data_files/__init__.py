@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from app.data_files import commands, service, tasks
+from app.data_files import commands, runs, service, tasks
 from app.data_files.settings import DataFilesSettings
 from app.data_files.views import blueprint
 from app.platform.feature import Feature
@@ -20,18 +23,19 @@ def _schedule_requeue(app: Flask) -> None:
     register_schedule(app, "data_files.requeue_stale", min(tasks.MAX_REQUEUE_INTERVAL, stale_seconds / 2))
 
 
-def erase(session: Session, user_id: int) -> None:
-    """Delete the content of a user's files after the session commits; the rows are deleted with the user's own row.
+def erase(session: Session, user_id: int) -> Iterator[None]:
+    """Delete a user's files and tests in portions; yields after each. A task deletes the content after the commit.
 
     If the task is lost, the daily `delete_orphans` quarantines the content, and deletes it later.
     """
-    keys = list(service.storage_keys(session, user_id))
+    for keys in service.delete_files(session, user_id):
+        event.listen(session, "after_commit", partial(_send_deletion, keys), once=True)
+        yield
+    yield from runs.delete_all(session, user_id)
 
-    def after_commit(_: Session) -> None:
-        for start in range(0, len(keys), service.BATCH):
-            tasks.delete_objects.try_delay(keys[start : start + service.BATCH])
 
-    event.listen(session, "after_commit", after_commit, once=True)
+def _send_deletion(keys: list[str], _session: Session) -> None:
+    tasks.delete_objects.try_delay(keys)
 
 
 FEATURE = Feature(

@@ -6,7 +6,7 @@ whose worker dies stops sending heartbeats and is requeued.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,6 +20,7 @@ from app.data_files.reading import Heartbeat
 from app.data_files.report import Report, failed_report, validate_file
 from app.platform.api.pagination import CursorValue, newest_first
 from app.platform.database.base import rows_changed, utc_now
+from app.platform.personal_data import delete_in_portions
 from app.platform.storage import Storage
 from app.platform.web.client_address import RequestOrigin
 
@@ -133,6 +134,12 @@ def requeue_stale(session: Session, stale_after: timedelta) -> Sequence[int]:
     requeued = [id_ for id_, update in updates if rows_changed(session, update)]
     session.commit()
     return requeued
+
+
+def delete_all(session: Session, user_id: int) -> Iterator[None]:
+    """Delete a user's runs in portions; yields after each."""
+    for _ in delete_in_portions(session, TestRun, user_id, (TestRun.created_at, TestRun.id)):
+        yield
 
 
 def _update_leased(session: Session, lease: Lease, **values: object) -> None:

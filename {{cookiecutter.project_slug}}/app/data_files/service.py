@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -21,12 +21,12 @@ from app.audit import service as audit
 from app.data_files.content import detect_media_type
 from app.data_files.models import STATUSES, DataFile, TestRun
 from app.platform.api.pagination import CursorValue, newest_first
-from app.platform.personal_data import rows_as_dicts
+from app.platform.personal_data import delete_in_portions, rows_as_dicts
 from app.platform.storage import Storage, StorageUnavailable
 from app.platform.web.client_address import RequestOrigin
 
 FOLDER = "data-files/"  # prefix of every storage key
-BATCH = 500  # objects
+BATCH = 1000  # objects
 
 
 class OwnerDeleted(Exception):
@@ -129,9 +129,11 @@ def delete_object(storage: Storage, key: str) -> None:
         storage.delete(key)
 
 
-def storage_keys(session: Session, user_id: int) -> Sequence[str]:
-    """Return the storage keys of a user's files."""
-    return session.scalars(sa.select(DataFile.storage_key).where(DataFile.user_id == user_id)).all()
+def delete_files(session: Session, user_id: int) -> Iterator[list[str]]:
+    """Delete the rows of a user's files in portions; yields the storage keys of each."""
+    order = (DataFile.created_at, DataFile.id)
+    for portion in delete_in_portions(session, DataFile, user_id, order, DataFile.storage_key):
+        yield [key for (key,) in portion]
 
 
 def keys_without_row(session: Session, keys: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 from app.encryption_keys import service
 from app.encryption_keys.settings import EncryptionKeysSettings
 from app.platform.database.base import db
+from app.platform.database.encryption_check import unreadable_samples
 from app.platform.settings.declarations import settings_of
 from app.platform.web.client_address import RequestOrigin
 
@@ -26,7 +27,7 @@ Then run this command. When no value is left under another key, remove the earli
 
 @keys.command("status")
 def status() -> None:
-    """Show each key: its state, its age, and the number of values under it."""
+    """Show each key: its state, its age, and the number of values under it; decrypt the newest values."""
     days = settings_of(current_app, EncryptionKeysSettings).ENCRYPTION_KEY_DAYS
     service.record_current_key(db.session())
     for key in service.key_states(db.session(), days):
@@ -36,6 +37,8 @@ def status() -> None:
             click.echo(f"warning: a new key is due after {days} days (ENCRYPTION_KEY_DAYS)", err=True)
         if key.values and key.state != "in use":
             click.echo(f"warning: {_advice(key)}", err=True)
+    for sample in unreadable_samples():
+        click.echo(f"warning: {sample}", err=True)
 
 
 def record_current_key() -> str:

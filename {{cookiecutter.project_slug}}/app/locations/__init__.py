@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from collections.abc import Iterator
+
 from sqlalchemy.orm import Session
 
 from app.locations import service
@@ -12,9 +13,9 @@ from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
 
 
-def _erase(session: Session, user_id: int) -> None:
-    service.erase(session, user_id)
-    sa.event.listen(session, "after_commit", lambda _: ACTIVE_USERS.invalidate(), once=True)
+def _erase(session: Session, user_id: int) -> Iterator[None]:
+    yield from service.erase(session, user_id)
+    ACTIVE_USERS.invalidate()
 
 
 FEATURE = Feature(

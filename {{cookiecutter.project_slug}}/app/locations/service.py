@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from app.locations.models import UserLocation
 from app.platform.api.pagination import CursorValue, newest_first
 from app.platform.database.base import utc_now
-from app.platform.personal_data import row_as_dict
+from app.platform.personal_data import PORTION, delete_in_portions, row_as_dict
 
-STATEMENT_LIMIT = 1000  # positions that one statement of an export or an erasure handles
 INSERT = sa.insert(UserLocation)
 # The columns of `INSERT_ALL` that a caller sets. One statement for 1000 rows takes 10 ms of service and database time;
 # one statement per row takes 28 ms.
@@ -84,17 +83,15 @@ def count_recent(session: Session) -> Mapping[str, int]:
 def export(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
     """Yield a user's positions, newest first, read page by page."""
     cursor = None
-    while page := history(session, user_id, STATEMENT_LIMIT, cursor):
+    while page := history(session, user_id, PORTION, cursor):
         cursor = (page[-1].recorded_at, page[-1].id)
         yield from [row_as_dict(row) for row in page]  # a list: the rows may expire after the first yield
 
 
-def erase(session: Session, user_id: int) -> None:
-    """Delete a user's positions in batches: one statement for all of them could exceed the statement timeout."""
-    batch = sa.select(UserLocation.id).where(UserLocation.user_id == user_id).limit(STATEMENT_LIMIT)
-    while ids := session.scalars(batch).all():
-        in_batch = UserLocation.id.in_(ids)  # at most STATEMENT_LIMIT; nosemgrep: unbounded-in-list
-        session.execute(sa.delete(UserLocation).where(in_batch))
+def erase(session: Session, user_id: int) -> Iterator[None]:
+    """Delete a user's positions in portions; yields after each."""
+    for _ in delete_in_portions(session, UserLocation, user_id, (UserLocation.recorded_at, UserLocation.id)):
+        yield
 
 
 def _inside(columns: Any, box: tuple[float, ...]) -> Any:

@@ -5,7 +5,7 @@ A test fails if a table with personal data has no registered source.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,19 @@ from sqlalchemy.orm import Session
 
 from app.platform.components import platform_of
 
+PORTION = 1000  # rows that one statement of an export or an erasure handles
+
 Export = Callable[[Session, int], Any]
-Erase = Callable[[Session, int], None]
+Erase = Callable[[Session, int], Iterator[None]]
 
 
 @dataclass(frozen=True)
 class PersonalDataSource:
     """The tables of one feature, how to export a user's part of them as JSON, and how to erase it.
 
-    `erase` works in the session's transaction and does not commit. Rows that a foreign key deletes with the user's own
-    row need no `erase`.
+    `erase` deletes the rows in portions and yields after each, for the caller to commit: a user can have millions of
+    rows, and nobody should wait for their deletion. It can be stopped, and started again later. Foreign keys delete
+    what is left with the user's own row.
     """
 
     tables: tuple[str, ...]
@@ -55,3 +58,28 @@ def row_as_dict(row: Any, *, exclude: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the columns of a model's row except those excluded."""
     columns = sa.inspect(type(row)).columns
     return {column.key: getattr(row, column.key) for column in columns if column.key not in exclude}
+
+
+def delete_in_portions(
+    session: Session, model: Any, user_id: int, order: Sequence[Any], *columns: Any
+) -> Iterator[Sequence[Any]]:
+    """Delete the rows of a user; yields the `columns` of each portion, for the caller to commit.
+
+    `order`: the columns after `user_id` in an index, the unique id last. Each portion starts after the previous one, so
+    that the database does not read deleted rows again.
+    """
+    rows = sa.select(*order, *columns).where(model.user_id == user_id).order_by(*order).limit(PORTION)
+    portion = session.execute(rows).all()
+    while portion:
+        ids = [row[len(order) - 1] for row in portion]
+        session.execute(sa.delete(model).where(order[-1].in_(ids)))  # at most PORTION; nosemgrep: unbounded-in-list
+        yield [row[len(order) :] for row in portion]
+        portion = session.execute(rows.where(_after(order, portion[-1]))).all()
+
+
+def _after(order: Sequence[Any], last: Sequence[Any]) -> Any:
+    """Return the condition for rows after the last one; MariaDB uses no index for a comparison of row values."""
+    column, value = order[0], last[0]
+    if len(order) == 1:
+        return column > value
+    return sa.and_(column >= value, sa.or_(column > value, _after(order[1:], last[1:])))

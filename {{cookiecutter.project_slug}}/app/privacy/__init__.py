@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import Flask
 
 from app.platform.feature import Feature
-from app.privacy import commands, tasks, views
+from app.privacy import commands, reapply, tasks, views
 from app.privacy.schemas import EXPORT_HEADER
 from app.privacy.settings import PrivacySettings
 
 
-def _add_unversioned_export(app: Flask) -> None:
+def _init_app(app: Flask) -> None:
+    reapply.init_app(app)
     app.add_url_rule("/api/user/data-export", "data_export", views.data_export)
 
 
@@ -24,6 +25,6 @@ FEATURE = Feature(
         "privacy.reapply_erasures": tasks.HOUR_SECONDS,
     },
     commands=(commands.erasures,),
-    seeds=(commands.reapply_erasures,),
-    init_app=_add_unversioned_export,
+    seeds=(commands.reapply_at_startup,),
+    init_app=_init_app,
 )

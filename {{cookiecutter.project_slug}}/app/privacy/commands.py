@@ -6,44 +6,29 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from app.platform.database.base import db
-from app.platform.personal_data import personal_data_of
-from app.platform.security import sessions
-from app.platform.storage import StorageUnavailable, storage_of
-from app.platform.web.client_address import RequestOrigin
-from app.privacy import service, tombstones
+from app.platform.storage import StorageUnavailable
+from app.privacy import reapply
 
 erasures = AppGroup("erasures", help="Manage the erasure of users.")
 
 
 @erasures.command("reapply")
-def reapply() -> None:
+def reapply_erasures() -> None:
     """Erase again every erased user that a backup restored."""
     try:
-        _sync()
+        problems = reapply.sync(current_app)
     except StorageUnavailable:
         raise click.ClickException("The storage is unavailable, so the list of erased users is incomplete.") from None
-    click.echo(_reapply())
+    click.echo("\n".join([*problems, reapply.reapply(current_app)]))
 
 
-def reapply_erasures() -> str:
+def reapply_at_startup() -> str:
     """Erase again every erased user that a backup restored; returns a line with the result.
 
     If the storage is unavailable, only the tombstones in the database are applied.
     """
     try:
-        _sync()
+        problems = reapply.sync(current_app)
     except StorageUnavailable:
-        return f"{_reapply()}; the storage is unavailable: run flask erasures reapply later"
-    return _reapply()
-
-
-def _sync() -> None:
-    tombstones.sync(db.session(), storage_of(current_app))
-
-
-def _reapply() -> str:
-    sources = personal_data_of(current_app).values()
-    count, session_ids = service.reapply_erasures(db.session(), sources, origin=RequestOrigin(None, "erasures-reapply"))
-    sessions.revoke(session_ids)
-    return f"erasures: {count} reapplied"
+        return f"{reapply.reapply(current_app)}; the storage is unavailable: run flask erasures reapply later"
+    return "\n".join([*problems, reapply.reapply(current_app)])

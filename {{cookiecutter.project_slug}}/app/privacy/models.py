@@ -14,7 +14,8 @@ class Erasure(Model):
     """A tombstone: this user was erased, and a restored backup must not bring the user back.
 
     It has no foreign key and no personal data. The time of registration is part of the identity because a restored
-    database assigns the same ids again, to other users.
+    database assigns the same ids again, to other users. `stored_at` is when it was written to the storage, and
+    `stored_key_id` the id of the key that signed it there.
     """
 
     __tablename__ = "erasures"
@@ -30,3 +31,4 @@ class Erasure(Model):
     erased_at: Mapped[datetime] = mapped_column(default=utc_now)
     session_ids: Mapped[list[int]] = mapped_column(sa.JSON)
     stored_at: Mapped[datetime | None]
+    stored_key_id: Mapped[str | None] = mapped_column(sa.String(16))

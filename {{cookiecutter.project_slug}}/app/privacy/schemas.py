@@ -38,3 +38,9 @@ class Export(Schema):
     data = fields.Dict(
         keys=fields.String(), required=True, metadata={"description": "The data of the caller, by feature."}
     )
+
+
+class ErasureBegun(Schema):
+    """The account is closed, and its data is being deleted."""
+
+    message = fields.String(required=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 
@@ -17,53 +21,72 @@ from app.privacy import tombstones
 from app.privacy.models import Erasure
 
 
-def erase(session: Session, user_id: int, sources: Iterable[PersonalDataSource], *, origin: RequestOrigin) -> Erasure:
-    """Erase a user, all but the audit log, and commit; returns the tombstone with the ids of the sessions to revoke.
+@dataclass
+class Unfinished:
+    """Users with a tombstone that still exist, by id: those restored from a backup, and those not deleted completely.
 
-    Raises `NoSuchUser`, and `LastAdmin` if no other admin remains.
+    `kept`: the only admin is not erased. `session_ids`: the sessions to revoke.
+    """
+
+    restored: list[int] = field(default_factory=list)
+    begun: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    session_ids: list[int] = field(default_factory=list)
+
+
+def begin_erasure(session: Session, user_id: int, *, origin: RequestOrigin) -> Erasure:
+    """End a user's access, create the tombstone with the ids of the sessions to revoke, and commit.
+
+    `finish_erasure` then deletes the data. Raises `NoSuchUser`, and `LastAdmin` if no other admin remains.
     """
     user, is_last_admin = accounts.lock_user(session, user_id)
     if is_last_admin:
         raise accounts.LastAdmin
-    session_ids = list(accounts.end_sessions(session, user.id))
+    session_ids = list(accounts.begin_erasure(session, user, actor_id=user_id, origin=origin))
     erasure = Erasure(user_id=user.id, user_created_at=user.created_at, session_ids=session_ids)
     session.add(erasure)
-    _erase(session, user_id, sources)
     audit.record(session, audit.ERASED, actor_id=user_id, target=("user", user_id), origin=origin)
     session.commit()
     return erasure
 
 
-def reapply_erasures(
-    session: Session, sources: Iterable[PersonalDataSource], *, origin: RequestOrigin
-) -> tuple[int, Sequence[int]]:
-    """Erase every user that has a tombstone and was restored from a backup.
+def finish_erasure(
+    session: Session, user_id: int, sources: Collection[PersonalDataSource], *, deadline: float = math.inf
+) -> bool:
+    """Delete the data of a user in portions, each with its own commit, and then the user; all but the audit log.
 
-    Returns the number of these users, and the ids of the sessions to revoke.
+    Returns False if the deadline (monotonic seconds) passed first. Another call continues.
     """
-    user_ids, session_ids = tombstones.restored_users(session), list[int]()
-    for user_id in user_ids:
-        session_ids += accounts.end_sessions(session, user_id)
-        _erase(session, user_id, sources)
-        audit.record(
-            session,
-            audit.ERASED,
-            actor_id=None,
-            target=("user", user_id),
-            origin=origin,
-            reason="restored from a backup",
-        )
+    for source in sources:
+        for _ in source.erase(session, user_id) if source.erase else ():
+            session.commit()
+            if time.monotonic() > deadline:
+                return False
+    accounts.delete(session, user_id)
+    session.commit()
+    return True
+
+
+def begin_erasures_again(session: Session, *, origin: RequestOrigin) -> Unfinished:
+    """Begin the erasure of every user that a backup restored, and commit; `finish_erasure` then deletes their data."""
+    found = Unfinished()
+    for user_id in tombstones.existing_users(session):
+        with suppress(accounts.NoSuchUser):  # another process finished the erasure
+            user, is_last_admin = accounts.lock_user(session, user_id)
+            if is_last_admin:
+                found.kept.append(user_id)
+            elif accounts.is_erasure_begun(user):
+                found.begun.append(user_id)
+            else:
+                found.session_ids += accounts.begin_erasure(session, user, actor_id=None, origin=origin)
+                reason = "restored from a backup"
+                target = ("user", user_id)
+                audit.record(session, audit.ERASED, actor_id=None, target=target, origin=origin, reason=reason)
+                found.restored.append(user_id)
         session.commit()
-    return len(user_ids), session_ids
+    return found
 
 
 def sessions_erased_since(session: Session, time: datetime) -> Sequence[int]:
     """Return the ids of the sessions that an erasure after this time ended."""
     return list(chain(*session.scalars(sa.select(Erasure.session_ids).where(Erasure.erased_at > time))))
-
-
-def _erase(session: Session, user_id: int, sources: Iterable[PersonalDataSource]) -> None:
-    for source in sources:
-        if source.erase:
-            source.erase(session, user_id)
-    accounts.delete(session, user_id)

@@ -10,9 +10,9 @@ from flask import current_app
 
 from app.platform.database.base import db, utc_now
 from app.platform.security import sessions
-from app.platform.storage import storage_of
-from app.privacy import service, tombstones
-from app.privacy.commands import reapply_erasures
+from app.privacy import service
+from app.privacy.commands import reapply_at_startup
+from app.privacy.reapply import tombstones_of
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +27,10 @@ def sync_tombstones() -> None:
     """
     time = utc_now() - timedelta(seconds=sessions.revocation_seconds())
     sessions.revoke(service.sessions_erased_since(db.session(), time))
-    tombstones.write_missing(db.session(), storage_of(current_app))
+    tombstones_of(current_app).write_missing(db.session())
 
 
 @shared_task(name="privacy.reapply_erasures")
 def reapply() -> None:
-    """Erase again every erased user that a backup restored."""
-    logger.info(reapply_erasures())
+    """Erase again every erased user that a backup restored, and finish interrupted erasures."""
+    logger.info(reapply_at_startup())

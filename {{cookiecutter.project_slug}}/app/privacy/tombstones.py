@@ -1,11 +1,11 @@
 """Tombstones of erased users, in the database and in the storage; `sync` copies each one that only one of them has.
 
-A backup of the database lacks the erasures made after it; the storage has them.
+A backup of the database lacks the erasures made after it; the storage has them, signed.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -16,10 +16,14 @@ from app.accounts import service as accounts
 from app.platform.database.base import utc_now
 from app.platform.storage import Storage
 from app.privacy.models import Erasure
+from app.privacy.signatures import InvalidSignature, Signer
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "erasures/"
 TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 BATCH = 500
+MAX_BYTES = 4096  # of a tombstone in the storage
 
 
 class Identity(NamedTuple):
@@ -29,62 +33,88 @@ class Identity(NamedTuple):
     created_at: datetime
 
 
-def write(session: Session, storage: Storage, erasure: Erasure) -> None:
-    """Write a tombstone to the storage, and commit; raises `StorageUnavailable`."""
-    content = {"user_id": erasure.user_id, "user_created_at": erasure.user_created_at, "erased_at": erasure.erased_at}
-    identity = Identity(erasure.user_id, erasure.user_created_at)
-    storage.put(_key(identity), json.dumps(content, default=datetime.isoformat).encode())
-    erasure.stored_at = utc_now()
-    session.commit()
+class TombstoneStore:
+    """The tombstones in the storage. Every method raises `StorageUnavailable`."""
 
+    def __init__(self, storage: Storage, signer: Signer) -> None:
+        self._storage, self._signer = storage, signer
 
-def write_missing(session: Session, storage: Storage) -> int:
-    """Write to the storage every tombstone that is only in the database; returns how many.
-
-    Raises `StorageUnavailable`.
-    """
-    missing = session.scalars(sa.select(Erasure).where(Erasure.stored_at.is_(None)).order_by(Erasure.id)).all()
-    for erasure in missing:
-        write(session, storage, erasure)
-    return len(missing)
-
-
-def sync(session: Session, storage: Storage) -> None:
-    """Copy tombstones from the storage to the database and back, until both have all; raises `StorageUnavailable`."""
-    in_database = {Identity(user_id, time): erasure_id for erasure_id, user_id, time in session.execute(_identities())}
-    in_storage = {identity for key in storage.list_keys(FOLDER) if (identity := _parse_key(key))}
-    for identity in in_storage - in_database.keys():
-        session.add(_read(storage, identity))
+    def write(self, session: Session, erasure: Erasure) -> None:
+        """Write a tombstone, and commit."""
+        identity = Identity(erasure.user_id, erasure.user_created_at)
+        self._storage.put(_key(identity), self._signer.sign(_content(identity, erasure.erased_at)))
+        erasure.stored_at, erasure.stored_key_id = utc_now(), self._signer.current
         session.commit()
-    for identity in in_database.keys() - in_storage:
-        write(session, storage, session.get_one(Erasure, in_database[identity]))
+
+    def write_missing(self, session: Session) -> int:
+        """Write up to `BATCH` tombstones that are only in the database, or signed with an earlier key; return how many.
+
+        After a change of the key, several calls sign all of them again.
+        """
+        key_id = Erasure.stored_key_id
+        outdated = sa.or_(key_id.is_(None), key_id != self._signer.current)
+        missing = session.scalars(sa.select(Erasure).where(outdated).order_by(Erasure.id).limit(BATCH)).all()
+        for erasure in missing:
+            self.write(session, erasure)
+        return len(missing)
+
+    def sync(self, session: Session) -> list[str]:
+        """Copy tombstones from the storage to the database and back, until both have all.
+
+        Returns a message for each object that is no tombstone of this service; it has no effect.
+        """
+        in_database = {Identity(user_id, time): row_id for row_id, user_id, time in session.execute(_identities())}
+        in_storage = {identity for key in self._storage.list_keys(FOLDER) if (identity := _parse_key(key))}
+        problems = []
+        for identity in in_storage - in_database.keys():
+            try:
+                session.add(self._read(identity))
+            except InvalidSignature as error:
+                problems.append(f"{_key(identity)} is no tombstone of this service, and is ignored: {error}")
+            session.commit()
+        for identity in in_database.keys() - in_storage:
+            self.write(session, session.get_one(Erasure, in_database[identity]))
+        return problems
+
+    def _read(self, identity: Identity) -> Erasure:
+        """Return a tombstone of the storage; raises `InvalidSignature`."""
+        try:
+            with self._storage.open(_key(identity)) as file:
+                signed = file.read(MAX_BYTES)
+        except FileNotFoundError:
+            raise InvalidSignature("it was deleted") from None
+        content = self._signer.verify(signed)
+        erased_at = datetime.fromisoformat(content["erased_at"])
+        if content != _content(identity, erased_at):
+            raise InvalidSignature("it belongs to another name")
+        return Erasure(
+            user_id=identity.user_id,
+            user_created_at=identity.created_at,
+            erased_at=erased_at,
+            session_ids=[],
+            stored_at=utc_now(),
+            stored_key_id=self._signer.current,
+        )
 
 
-def restored_users(session: Session) -> list[int]:
-    """Return the ids of existing users that have a tombstone in the database: a backup restored them."""
+def existing_users(session: Session) -> list[int]:
+    """Return the ids of existing users that have a tombstone: restored from a backup, or not deleted completely."""
     erased = [Identity(user_id, time) for _, user_id, time in session.execute(_identities())]
-    restored: list[int] = []
+    existing: list[int] = []
     for start in range(0, len(erased), BATCH):
         batch = erased[start : start + BATCH]
         registered = accounts.registration_times(session, {identity.user_id for identity in batch})
-        restored += [identity.user_id for identity in batch if registered.get(identity.user_id) == identity.created_at]
-    return restored
+        existing += [identity.user_id for identity in batch if registered.get(identity.user_id) == identity.created_at]
+    return existing
 
 
 def _identities() -> sa.Select[int, int, datetime]:
     return sa.select(Erasure.id, Erasure.user_id, Erasure.user_created_at)
 
 
-def _read(storage: Storage, identity: Identity) -> Erasure:
-    with storage.open(_key(identity)) as file:
-        erased_at = datetime.fromisoformat(json.load(file)["erased_at"])
-    return Erasure(
-        user_id=identity.user_id,
-        user_created_at=identity.created_at,
-        erased_at=erased_at,
-        session_ids=[],
-        stored_at=utc_now(),
-    )
+def _content(identity: Identity, erased_at: datetime) -> dict[str, int | str]:
+    times = {"user_created_at": identity.created_at.isoformat(), "erased_at": erased_at.isoformat()}
+    return {"user_id": identity.user_id, **times}
 
 
 def _key(identity: Identity) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from itertools import chain
 from typing import Any
 
-from flask import Response, current_app, stream_with_context
+from flask import Response, current_app, jsonify, stream_with_context
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.accounts import service as accounts
 from app.platform.api.blueprints import Blueprint
@@ -17,15 +20,18 @@ from app.platform.database.base import db
 from app.platform.personal_data import personal_data_of
 from app.platform.security import sessions
 from app.platform.security.access import account_deleted, current_caller, login_required
-from app.platform.storage import StorageUnavailable, storage_of
+from app.platform.storage import StorageUnavailable
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem
-from app.privacy import export, service, tombstones
+from app.privacy import export, service, tasks
 from app.privacy.models import Erasure
-from app.privacy.schemas import EXPORT_HEADER, Export, ExportHeaders
+from app.privacy.reapply import tombstones_of
+from app.privacy.schemas import EXPORT_HEADER, ErasureBegun, Export, ExportHeaders
 
 logger = logging.getLogger(__name__)
+
+ERASE_SECONDS = 5.0  # that a request deletes data; a task deletes the rest
 
 blueprint = Blueprint("privacy", __name__, description="Export and erasure of the caller's data.")
 
@@ -63,19 +69,36 @@ def data_export(headers: dict[str, Any]) -> Response:
 @objective(UPDATE)
 @login_required
 @blueprint.response(204)
+@blueprint.alt_response(202, schema=ErasureBegun(), description="The account is closed, and its data is being deleted.")
 @blueprint.alt_response(409, description="The caller is the only admin.")
-def erase() -> None:
-    """Erase the caller: the account and all its data."""
+def erase() -> Response | None:
+    """Erase the caller: the account and all its data. A task goes on if it takes longer than a request may."""
+    session, user_id = db.session(), current_caller().user_id
     try:
-        erasure = service.erase(
-            db.session(), current_caller().user_id, personal_data_of(current_app).values(), origin=request_origin()
-        )
+        erasure = service.begin_erasure(session, user_id, origin=request_origin())
     except accounts.NoSuchUser:
         raise account_deleted() from None
     except accounts.LastAdmin:
         raise Problem(409, "You are the only admin: make another user an admin first.") from None
     sessions.revoke(erasure.session_ids)
     _store_tombstone(erasure)
+    if _delete_data(user_id):
+        return None
+    tasks.reapply.try_delay()
+    response = jsonify(message="Your account is closed. Its data is being deleted.")
+    response.status_code = HTTPStatus.ACCEPTED
+    return response
+
+
+def _delete_data(user_id: int) -> bool:
+    """Delete the data of a user; return False if it takes too long or fails: a task then goes on."""
+    session, sources = db.session(), personal_data_of(current_app).values()
+    try:
+        return service.finish_erasure(session, user_id, sources, deadline=time.monotonic() + ERASE_SECONDS)
+    except SQLAlchemyError as error:
+        session.rollback()
+        logger.warning("the data of user %s was not deleted completely; a task continues: %s", user_id, error)
+        return False
 
 
 def _prefetch_first(chunks: Iterator[bytes]) -> Iterable[bytes]:
@@ -92,6 +115,6 @@ def _attachment(content: Iterable[bytes], name: str, mimetype: str) -> Response:
 
 def _store_tombstone(erasure: Erasure) -> None:
     try:
-        tombstones.write(db.session(), storage_of(current_app), erasure)
+        tombstones_of(current_app).write(db.session(), erasure)
     except StorageUnavailable:
         logger.warning("the tombstone of user %s was not written to the storage; a task retries", erasure.user_id)

@@ -23,11 +23,15 @@ MAX_QUERY_BYTES = 3500  # Gunicorn rejects request lines over 4094 bytes
 
 times = st.datetimes(datetime(2000, 1, 2), datetime(2025, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - `timezones` applies to the bounds
 numbers = st.integers(0, 2**63 - 1)
+visible_characters = st.characters(
+    categories=("L", "N", "P", "S", "Zs"), max_codepoint=0x2FFF, exclude_characters="\u115f\u1160"
+)
 
 # JSON Schema cannot describe these values; the specification names their format.
 schemathesis.openapi.format("date-time", times.map(datetime.isoformat))
 schemathesis.openapi.format("cursor", st.builds(encode_cursor, times, numbers))
 schemathesis.openapi.format("password", st.just(PASSWORD))
+schemathesis.openapi.format("visible-text", st.text(visible_characters, min_size=1))
 for name, texts in fuzz_formats().items():
     schemathesis.openapi.format(name, texts)
 schemathesis.openapi.media_type("text/csv", st.sampled_from([b"a,b\n1,2\n", b"a;b\n1;2\n", "é\nü\n".encode()]))

@@ -105,10 +105,10 @@ def test_erasure_deletes_content_after_commit(
     other_key = make_file(app, session, other_user).storage_key
 
     with app.app_context():
-        erase(db.session(), user.id)
-        db.session().execute(sa.delete(User).where(User.id == user.id))
-        before = list(sent)
-        db.session().commit()
+        before = []
+        for _ in erase(db.session(), user.id):
+            before += sent
+            db.session().commit()
         (keys,) = sent
         deleted = service.delete_objects(db.session(), storage, [*keys, other_key])
 
@@ -123,7 +123,7 @@ def test_rolled_back_erasure_deletes_nothing(app: Flask, session: Session, stora
     key = make_file(app, session, user).storage_key
 
     with app.app_context():
-        erase(db.session(), user.id)
+        next(erase(db.session(), user.id))
         db.session().rollback()
         db.session().commit()
         service.delete_objects(db.session(), storage, [key])

@@ -39,7 +39,7 @@ QUERIES: dict[str, Callable[[Session], object]] = {
     "active users, later page": lambda session: service.active(session.connection(), 60, None, 5, (utc_now(), 40)),
     "count of one day": service.count_recent,
     "export": lambda session: list(service.export(session, 7)),
-    "erasure": lambda session: service.erase(session, 7),
+    "erasure": lambda session: list(service.erase(session, 7)),
     "deletion of a user": lambda session: session.execute(sa.text("DELETE FROM user_locations WHERE user_id = 7")),
     "a profile": lambda session: accounts.profile(session.connection(), 7),
     "a user by e-mail": lambda session: accounts.find_by_email(session, "user7@example.org"),

@@ -171,3 +171,20 @@ def test_release_runs_on_the_schema_of_the_next_release(migrated_database: str) 
 
     assert [response.status_code for response in (changed, profile, ready)] == [200, 200, 200]
     assert profile.get_json()["display_name"] == "Ann"
+
+
+@pytest.mark.req("D2")
+@pytest.mark.fault("F59")
+def test_tables_of_other_programs_are_left_alone(database_url: str) -> None:
+    environment = basic_environment(DATABASE_URL=database_url)
+    assert flask("db", "upgrade", environment=environment).returncode == 0
+    engine = sa.create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE somebody_elses (id INTEGER PRIMARY KEY)"))
+        connection.execute(sa.text("CREATE INDEX ix_somebody_elses ON somebody_elses (id)"))
+    engine.dispose()
+
+    check = flask("db", "check", environment=environment)
+
+    assert check.returncode == 0, check.stdout + check.stderr
+    assert "No new upgrade operations detected." in check.stdout

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from threading import Barrier, Thread
 
@@ -18,11 +19,13 @@ from app.accounts.service import LastAdmin, NoSuchUser
 from app.audit.models import AuditLog
 from app.platform.database.base import db, utc_now
 from app.platform.personal_data import PersonalDataSource
+from app.platform.security import sessions
 from app.platform.storage import Storage, StorageUnavailable
 from app.platform.web.client_address import RequestOrigin
 from app.platform.web.route_policy import policy_of
 from app.privacy import service
 from app.privacy.models import Erasure
+from app.privacy.tasks import reapply as reapply_task
 from app.privacy.tasks import sync_tombstones
 from tests.accounts.factory import bearer, make_user
 from tests.privacy.person_factory import Person, create_person_with_data, personal_tables
@@ -31,6 +34,7 @@ pytestmark = pytest.mark.usefixtures("storage")
 
 ME = "/api/v1/users/me"
 ADMIN_ONLY = "/api/v1/admin/users"  # does not read the account: 403 for a user's valid session, 401 for a revoked one
+REGISTRATION = {"email": "ada@example.com", "password": "correct horse battery staple"}
 NO_ORIGIN = RequestOrigin(None, None)
 Entries = Callable[[], Sequence[AuditLog]]
 
@@ -67,9 +71,11 @@ def test_tombstone_is_stored_twice_without_personal_data(
     erasure = session.scalars(sa.select(Erasure)).one()
     (key,) = storage.list_keys("erasures/")
     stored = json.load(storage.open(key))
+    signature = stored.pop("hmac"), stored.pop("key_id")
     assert (erasure.user_id, erasure.user_created_at) == (user_id, created_at)
     assert before <= erasure.erased_at <= utc_now()
     assert erasure.stored_at is not None
+    assert (len(signature[0]), signature[1]) == (64, erasure.stored_key_id)
     assert key == f"erasures/{user_id}-{created_at:%Y%m%dT%H%M%S%f}Z.json"
     assert stored == {
         "user_id": user_id,
@@ -141,7 +147,7 @@ def test_erasure_accepts_one_of_two_admins(app: Flask, client: FlaskClient, sess
     assert client.delete(ME, headers=headers).status_code == 204
 
 
-def test_concurrent_erasures_keep_one_admin(session: Session) -> None:
+def test_concurrent_erasures_keep_one_admin(app: Flask, session: Session) -> None:
     if session.get_bind().dialect.name == "sqlite":
         pytest.skip("SQLite locks no rows; production does not support it")
     admins = [make_user(session, role="admin").id for _ in range(2)]
@@ -150,10 +156,10 @@ def test_concurrent_erasures_keep_one_admin(session: Session) -> None:
     engine = session.get_bind()
 
     def erase(user_id: int) -> None:
-        with Session(engine) as own_session:
+        with app.app_context(), Session(engine) as own_session:
             both_ready.wait(60)
             try:
-                results.append(service.erase(own_session, user_id, [], origin=NO_ORIGIN))
+                results.append(service.begin_erasure(own_session, user_id, origin=NO_ORIGIN))
             except LastAdmin as error:
                 results.append(error)
 
@@ -166,25 +172,101 @@ def test_concurrent_erasures_keep_one_admin(session: Session) -> None:
     assert sorted(type(result).__name__ for result in results) == ["Erasure", "LastAdmin"]
 
 
-def test_erase_raises_for_an_unknown_user(session: Session) -> None:
+def test_erasure_of_an_unknown_user_raises(session: Session) -> None:
     with pytest.raises(NoSuchUser):
-        service.erase(session, 4711, [], origin=NO_ORIGIN)
+        service.begin_erasure(session, 4711, origin=NO_ORIGIN)
 
 
-def test_failed_erasure_changes_nothing(session: Session, user: User, audit_entries: Entries) -> None:
+def test_begun_erasure_ends_every_access(
+    app: Flask, client: FlaskClient, session: Session, audit_entries: Entries
+) -> None:
+    user = make_user(session, email="ada@example.com", role="admin", display_name="Ada")
+    make_user(session, role="admin")
+    headers = bearer(app, user)
+
+    with app.app_context():
+        erasure = service.begin_erasure(session, user.id, origin=NO_ORIGIN)
+
+    session.expire_all()
+    assert session.scalars(sa.select(UserSession.ended_at)).one() is not None
+    assert user.email.endswith("@erased.invalid")
+    assert (user.display_name, user.role, user.password_hash) == (None, "user", "")
+    assert len(erasure.session_ids) == 1
+    assert audit_entries()[-1].action == "user.erased"
+    assert client.post("/api/v1/auth/register", json=REGISTRATION).status_code == 201
+    with app.app_context():
+        sessions.revoke(erasure.session_ids)
+    assert client.get(ADMIN_ONLY, headers=headers).status_code == 401
+
+
+@pytest.mark.fault("F54")
+def test_erasure_that_takes_long_goes_on_in_a_task(
+    app: Flask,
+    client: FlaskClient,
+    session: Session,
+    headers: dict[str, str],
+    audit_entries: Entries,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    person = create_person_with_data(app, session)
+    own_headers = bearer(app, session.get_one(User, person.user_id))
+    started: list[bool] = []
+    monkeypatch.setattr("app.privacy.views.ERASE_SECONDS", -1.0)
+    monkeypatch.setattr(reapply_task, "try_delay", lambda: started.append(True))
+
+    response = client.delete(ME, headers=own_headers)
+    after_the_request = tables_with_rows(session, person)
+    retried = client.delete(ME, headers=own_headers)
+    with app.app_context():
+        reapply_task()
+
+    assert (response.status_code, response.get_json()) == (
+        202,
+        {"message": "Your account is closed. Its data is being deleted."},
+    )
+    assert retried.status_code == 401
+    assert started == [True]
+    assert "users" in after_the_request
+    assert tables_with_rows(session, person) == {"audit_logs"}
+    assert [entry.action for entry in audit_entries()].count("user.erased") == 1
+    assert client.get(ME, headers=headers).status_code == 200
+
+
+@pytest.mark.fault("F54")
+def test_erasure_that_fails_half_way_goes_on_in_a_task(
+    app: Flask, client: FlaskClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = create_person_with_data(app, session)
+    started: list[bool] = []
+    monkeypatch.setattr(reapply_task, "try_delay", lambda: started.append(True))
+
     def fail(*_: object) -> None:
-        raise ValueError("from the test")
+        raise sa.exc.OperationalError("DELETE", {}, Exception("a lock timeout"))
 
-    source = PersonalDataSource((), lambda *_: None, fail)
+    with monkeypatch.context() as failing:
+        failing.setattr("app.accounts.service.delete", fail)
+        response = client.delete(ME, headers=bearer(app, session.get_one(User, person.user_id)))
+    with app.app_context():
+        reapply_task()
 
-    with pytest.raises(ValueError, match="from the test"):
-        service.erase(session, user.id, [source], origin=NO_ORIGIN)
+    assert response.status_code == 202
+    assert started == [True]
+    assert tables_with_rows(session, person) == {"audit_logs"}
+
+
+def test_every_portion_is_committed_and_can_be_the_last(session: Session, user: User) -> None:
+    def erase(session: Session, user_id: int) -> Iterator[None]:
+        for name in ("first", "second"):
+            session.get_one(User, user_id).display_name = name
+            yield
+
+    source = PersonalDataSource((), lambda *_: None, erase)
+
+    finished = service.finish_erasure(session, user.id, [source], deadline=time.monotonic())
+
     session.rollback()
-
-    assert session.get(User, user.id) is not None
-    assert session.scalars(sa.select(UserSession).where(UserSession.ended_at.is_not(None))).all() == []
-    assert session.scalars(sa.select(Erasure)).all() == []
-    assert audit_entries() == []
+    session.refresh(user)
+    assert (finished, user.display_name) == (False, "first")
 
 
 @pytest.mark.req("P3")
@@ -233,4 +315,4 @@ def test_erasure_tombstone_and_audit_entry_are_one_transaction(
     sa.event.remove(engine, "commit", observe)
     observe()
 
-    assert seen == {(1, 0, 0), (0, 1, 1)}
+    assert seen == {(1, 0, 0), (1, 1, 1), (0, 1, 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -16,7 +17,9 @@ from app.audit.models import AuditLog
 from app.platform.storage import Storage, StorageUnavailable
 from app.privacy import tasks
 from app.privacy.models import Erasure
+from app.privacy.signatures import Signer
 from tests.accounts.factory import bearer, make_session, make_user
+from tests.conftest import ReplaceComponent
 
 pytestmark = pytest.mark.usefixtures("storage")
 
@@ -40,6 +43,10 @@ def restore(session: Session, user_id: int, created_at: datetime) -> User:
     session.execute(sa.delete(Erasure))
     session.commit()
     return user
+
+
+def storage_key(user: User) -> str:
+    return f"erasures/{user.id}-{user.created_at:%Y%m%dT%H%M%S%f}Z.json"
 
 
 def user_ids(session: Session) -> list[int]:
@@ -86,12 +93,81 @@ def test_reapply_keeps_a_new_user_with_a_reused_id(
     assert user_ids(session) == [user_id]
 
 
-def test_reapply_erases_also_the_only_admin(app: Flask, session: Session, erased_user: tuple[int, datetime]) -> None:
-    restore(session, *erased_user).role = "admin"
+@pytest.mark.fault("F56")
+def test_reapply_keeps_the_only_admin(app: Flask, session: Session, erased_user: tuple[int, datetime]) -> None:
+    admin = restore(session, *erased_user)
+    admin.role = "admin"
     session.commit()
 
-    reapply(app)
+    result = reapply(app)
 
+    kept = f"user {admin.id} is the only admin and is not erased: make another user an admin, then run flask erasures"
+    assert result == (0, f"{kept} reapply\nerasures: 0 reapplied\n")
+    assert user_ids(session) == [admin.id]
+
+
+@pytest.mark.fault("F56")
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it has no signature"),
+        (b"[]", "it has no signature"),
+        (b"{" * 5000, "it has no signature"),
+        (b'{"user_id": 1, "key_id": "0000", "hmac": ""}', "its key 0000 is not in MASTER_ENCRYPTION_KEY"),
+    ],
+)
+def test_object_without_a_signature_erases_nobody(
+    app: Flask, session: Session, user: User, storage: Storage, content: bytes, reason: str
+) -> None:
+    storage.put(storage_key(user), content)
+
+    reapplied = reapply(app)
+    initialized = app.test_cli_runner().invoke(args=["init-db"])
+
+    assert reapplied[0] == initialized.exit_code == 0
+    for output in (reapplied[1], initialized.output):
+        assert f"{storage_key(user)} is no tombstone of this service, and is ignored: {reason}" in output
+        assert "erasures: 0 reapplied" in output
+    assert user_ids(session) == [user.id]
+
+
+@pytest.mark.fault("F56")
+def test_changed_and_copied_tombstones_erase_nobody(
+    app: Flask, session: Session, erased_user: tuple[int, datetime], other_user: User, storage: Storage
+) -> None:
+    (key,) = storage.list_keys("erasures/")
+    signed = storage.open(key).read()
+    users = [other_user, make_user(session)]
+    changed = json.loads(signed) | {"user_id": users[1].id, "user_created_at": users[1].created_at.isoformat()}
+    storage.put(storage_key(users[0]), signed)
+    storage.put(storage_key(users[1]), json.dumps(changed).encode())
+
+    status, output = reapply(app)
+
+    assert status == 0
+    assert (
+        f"{storage_key(users[0])} is no tombstone of this service, and is ignored: it belongs to another name" in output
+    )
+    assert f"{storage_key(users[1])} is no tombstone of this service, and is ignored: its signature is wrong" in output
+    assert user_ids(session) == [user.id for user in users]
+
+
+@pytest.mark.fault("F56")
+def test_tombstones_are_signed_again_after_a_rotation(
+    app: Flask, session: Session, erased_user: tuple[int, datetime], replace_component: ReplaceComponent
+) -> None:
+    old, new = "an earlier secret", "the current secret"
+    with app.app_context():
+        replace_component(Signer([old]))
+        tasks.sync_tombstones()
+        replace_component(Signer([new, old]))
+        tasks.sync_tombstones()
+        replace_component(Signer([new]))
+    restore(session, *erased_user)
+
+    result = reapply(app)
+
+    assert result == (0, "erasures: 1 reapplied\n")
     assert user_ids(session) == []
 
 

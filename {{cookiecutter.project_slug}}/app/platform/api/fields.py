@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import current_app
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from marshmallow.exceptions import SCHEMA
 
 from app.platform.components import platform_of
+from app.platform.visible_text import EMOJI_STYLE, JOINERS, has_invisible
 
 # RFC 3339, also with a space and without seconds or zone, as many clients write it.
 TIME = re.compile(
@@ -121,19 +122,36 @@ class StrictBoolean(fields.Boolean):
 class PlainText(fields.String):
     """A text without control characters: PostgreSQL rejects NUL and lone surrogates, terminals interpret escape."""
 
-    PATTERN = r"^[^\u0000-\u001f]*$"  # for the specification, as a JavaScript regex
+    # For the specification; the pattern is a JavaScript regex.
+    SPECIFICATION: ClassVar[Mapping[str, Any]] = {"pattern": r"^[^\u0000-\u001f]*$"}
     FORBIDDEN = re.compile("[\x00-\x1f\ud800-\udfff]")  # control characters and surrogates
 
     def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(metadata={"pattern": self.PATTERN, **(metadata or {})}, **kwargs)
+        super().__init__(metadata={**self.SPECIFICATION, **(metadata or {})}, **kwargs)
         self.max_length = max_text_length(self)
+
+    def is_too_long(self, text: str) -> bool:
+        """Whether the text exceeds the limit of its length: to search it then is a waste."""
+        return self.max_length is not None and len(text) > self.max_length
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
-        if self.max_length and len(text) > self.max_length:
+        if self.is_too_long(text):
             return text  # the check of the length, which runs next, rejects it
         if self.FORBIDDEN.search(text):
             raise ValidationError("Must not contain control characters.")
+        return text
+
+
+class VisibleText(PlainText):
+    """A name that people read: characters that are invisible or reorder the text could make it look like another."""
+
+    SPECIFICATION: ClassVar[Mapping[str, Any]] = {"format": "visible-text"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not self.is_too_long(text) and has_invisible(text, allowed=JOINERS + EMOJI_STYLE):
+            raise ValidationError("Must not contain invisible characters.")
         return text
 
 

@@ -8,6 +8,7 @@ encrypted, and is returned unchanged.
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.sql import operators
 
+logger = logging.getLogger(__name__)
+
 KEY_BYTES, ID_BYTES = 32, 4
 # Every Fernet token starts with its version and the time, so with gAAAAA.
 CIPHERTEXT_PATTERN = re.compile(r"enc:([^:]{8}):(gAAAAA.+)", re.DOTALL)
@@ -25,7 +28,11 @@ CIPHERTEXT_LIKE = "enc:________:gAAAAA%"  # the same pattern for LIKE
 
 
 class DecryptionError(Exception):
-    """A value cannot be decrypted: its key is missing, or the value was altered."""
+    """A value cannot be decrypted: it was altered."""
+
+
+class MissingKey(DecryptionError):
+    """A value cannot be decrypted because its key is missing."""
 
 
 class Keyring:
@@ -47,13 +54,13 @@ class Keyring:
         return f"enc:{self.current}:{token}"
 
     def decrypt(self, stored: str) -> str:
-        """Return the text of a stored value; raises `DecryptionError`."""
+        """Return the text of a stored value; raises `DecryptionError` or `MissingKey`."""
         match = CIPHERTEXT_PATTERN.fullmatch(stored)
         if match is None:
             return stored
         kid, token = match.groups()
         if kid not in self._keys:
-            raise DecryptionError(
+            raise MissingKey(
                 f"The value needs the encryption key {kid}, which this process does not have: add the secret of that "
                 "key to LEGACY_ENCRYPTION_KEYS."
             )
@@ -109,8 +116,15 @@ class EncryptedText(sa.types.TypeDecorator[str]):
         return None if value is None else keyring_of(dialect).encrypt(value)
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        """Decrypt; raises `DecryptionError`."""
-        return None if value is None else keyring_of(dialect).decrypt(value)
+        """Decrypt; a value that cannot be decrypted is logged and reads as None.
+
+        An error would fail every query that loads the row, such as the list of all users.
+        """
+        try:
+            return None if value is None else keyring_of(dialect).decrypt(value)
+        except DecryptionError as error:
+            logger.error("an encrypted value reads as empty: %s", error)  # noqa: TRY400 - the error's text is enough
+            return None
 
 
 def encrypted_columns(metadata: sa.MetaData) -> list[sa.Column[Any]]:

@@ -90,6 +90,7 @@ def _session_settings(settings: Settings) -> str:
     """Return the settings of a PostgreSQL session as command line options."""
     values = {
         "statement_timeout": settings.DB_STATEMENT_TIMEOUT_MS,
+        "default_transaction_isolation": r"read\ committed",  # for which the locks are written; servers can differ
         "idle_in_transaction_session_timeout": settings.DB_STATEMENT_TIMEOUT_MS * IDLE_STATEMENT_TIMEOUTS,
         "timezone": "UTC",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import click
@@ -16,6 +16,7 @@ from sqlalchemy import exc
 
 from app.platform.components import platform_of
 from app.platform.database.base import db, migrate
+from app.platform.database.encryption_check import unreadable_samples
 from app.platform.retries import attempts
 from app.platform.settings.checks import SettingsWarnings
 from app.platform.settings.declarations import Settings, settings_of
@@ -78,11 +79,20 @@ def _prepare(settings: Settings) -> None:
     _wait_for_database(settings)
     if problem := connection_budget_problem(settings):
         raise click.ClickException(problem)
-    if missing_timeout := _timeout_warning(settings):
-        click.echo(f"warning: {missing_timeout}", err=True)
+    for warning in _pooler_warnings(settings):
+        click.echo(f"warning: {warning}", err=True)
     if problem := encoding_problem():
         raise click.ClickException(problem)
     flask_migrate.upgrade()
+    _check_encryption()
+
+
+def _check_encryption() -> None:
+    """Warn of values that cannot be decrypted; raises `ClickException` if the key of all newest values is missing."""
+    for sample in unreadable_samples():
+        if sample.has_wrong_key:
+            raise click.ClickException(str(sample))
+        click.echo(f"warning: {sample}", err=True)
 
 
 def _wait_for_database(settings: Settings) -> None:
@@ -109,16 +119,21 @@ def _connect(seconds: int) -> None:
         raise click.ClickException(f"The database did not answer within {seconds} s: {reason}") from error
 
 
-def _timeout_warning(settings: Settings) -> str | None:
-    """Return a warning if statements that go through a connection pooler have no timeout, else None."""
+def _pooler_warnings(settings: Settings) -> Iterator[str]:
+    """Yield what the account must set because connections through a pooler accept no settings of the session."""
     if not settings.DB_TRANSACTION_POOLING or db.engine.dialect.name != "postgresql":
-        return None
+        return
     with db.engine.connect() as connection:
         timeout = connection.execute(sa.text("SHOW statement_timeout")).scalar_one()
-    if timeout != "0":
-        return None
-    milliseconds = settings.DB_STATEMENT_TIMEOUT_MS
-    return f"statements have no timeout. Set one for the account: ALTER ROLE … SET statement_timeout = {milliseconds}"
+        isolation = connection.execute(sa.text("SHOW transaction_isolation")).scalar_one()
+    if timeout == "0":
+        milliseconds = settings.DB_STATEMENT_TIMEOUT_MS
+        yield f"statements have no timeout. Set it for the account: ALTER ROLE … SET statement_timeout = {milliseconds}"
+    if isolation != "read committed":
+        yield (
+            f"the isolation level is {isolation}, at which some limits can be exceeded. Set it for the account: "
+            "ALTER ROLE … SET default_transaction_isolation = 'read committed'"
+        )
 
 
 def encoding_problem() -> str | None:

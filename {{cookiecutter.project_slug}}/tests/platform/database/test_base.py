@@ -243,3 +243,39 @@ def test_startup_rejects_more_connections_than_the_server_allows(migrated_databa
 
     assert problem
     assert "are 280, but the database server allows 197" in problem
+
+
+@pytest.mark.fault("F67")
+def test_isolation_level_does_not_depend_on_the_server(migrated_database: str) -> None:
+    _set_isolation(migrated_database, "repeatable read")
+    app = create_app(basic_environment(DATABASE_URL=migrated_database))
+
+    with app.app_context():
+        level = db.session.scalar(sa.text("SHOW transaction_isolation"))
+        db.session.remove()
+        db.engine.dispose()
+
+    assert level == "read committed"
+
+
+@pytest.mark.fault("F67")
+def test_start_warns_of_what_a_pooler_does_not_set(migrated_database: str) -> None:
+    _set_isolation(migrated_database, "serializable")
+    pooled = {"DB_TRANSACTION_POOLING": "true", "MIGRATION_DATABASE_URL": f"{migrated_database}?keepalives=1"}
+    app = create_app(basic_environment(DATABASE_URL=migrated_database, **pooled))
+
+    result = app.test_cli_runner().invoke(args=["prepare"])
+    with app.app_context():
+        db.engine.dispose()
+
+    assert result.exit_code == 0
+    assert "warning: statements have no timeout. Set it for the account" in result.output
+    assert "warning: the isolation level is serializable" in result.output
+
+
+def _set_isolation(url: str, level: str) -> None:
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(
+            sa.text(f"ALTER DATABASE {engine.url.database} SET default_transaction_isolation = '{level}'")
+        )

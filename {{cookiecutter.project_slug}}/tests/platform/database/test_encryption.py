@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from app import create_app
 from app.accounts.models import User
 from app.platform.database.base import Model, db
 from app.platform.database.encryption import DecryptionError, EncryptedText, Keyring, encrypted_columns, set_keyring
-from tests.accounts.factory import make_user
+from tests.accounts.factory import PASSWORD, bearer, make_user
 from tests.environments import basic_environment
 
 OLD, NEW = "an earlier secret " * 3, "a newer secret " * 3
@@ -120,12 +121,35 @@ def test_row_with_plain_text_is_readable(session: Session, user: User) -> None:
     assert user.display_name == "Ann"
 
 
-def test_altered_row_raises_decryption_error(session: Session) -> None:
+@pytest.mark.fault("F55")
+def test_altered_value_reads_as_empty_and_is_logged(session: Session, caplog: pytest.LogCaptureFixture) -> None:
     user = make_user(session, display_name="Ann")
     change_stored_name(session, user, stored_name(session, user)[:-3] + "AA=")
 
-    with pytest.raises(DecryptionError):
-        session.refresh(user)
+    session.refresh(user)
+
+    assert user.display_name is None
+    assert "an encrypted value reads as empty: A value of the encryption key" in caplog.text
+
+
+@pytest.mark.fault("F55")
+def test_altered_value_fails_no_request(app: Flask, client: FlaskClient, session: Session) -> None:
+    admin = make_user(session, role="admin", display_name="Ann")
+    change_stored_name(session, admin, "enc:00000000:gAAAAA" + "A" * 80)
+    headers = bearer(app, admin)
+    credentials = {"email": admin.email, "password": PASSWORD}
+
+    requests = {
+        "sign-in": client.post("/api/v1/auth/login", json=credentials),
+        "profile": client.get("/api/v1/users/me", headers=headers),
+        "users": client.get("/api/v1/admin/users", headers=headers),
+        "export": client.get("/api/v1/users/me/data-export", headers=headers),
+        "change": client.patch("/api/v1/users/me", json={"display_name": "Ada"}, headers=headers),
+    }
+
+    assert {name: response.status_code for name, response in requests.items()} == dict.fromkeys(requests, 200)
+    assert requests["profile"].get_json()["display_name"] is None
+    assert requests["change"].get_json()["display_name"] == "Ada"
 
 
 def test_apps_with_different_keys_share_a_process(app: Flask, session: Session) -> None:
@@ -135,8 +159,7 @@ def test_apps_with_different_keys_share_a_process(app: Flask, session: Session) 
     other_app = create_app(basic_environment(DATABASE_URL=url, MASTER_ENCRYPTION_KEY="another service's secret " * 2))
 
     with other_app.app_context():
-        with pytest.raises(DecryptionError):
-            db.session.get(User, user.id)
+        assert db.session.get_one(User, user.id).display_name is None
         db.session.remove()
         db.engine.dispose()
     session.refresh(user)
@@ -151,8 +174,8 @@ def test_engine_without_keys_names_the_fix(session: Session) -> None:
     with Session(engine) as bare, pytest.raises(RuntimeError, match="set_keyring"):
         bare.get(User, user.id)
     set_keyring(engine, Keyring([NEW]))
-    with Session(engine) as keyed, pytest.raises(DecryptionError):
-        keyed.get(User, user.id)
+    with Session(engine) as keyed:
+        assert keyed.get_one(User, user.id).display_name is None
     engine.dispose()
 
 

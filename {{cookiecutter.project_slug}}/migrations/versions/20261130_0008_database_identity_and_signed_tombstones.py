@@ -1,4 +1,4 @@
-"""The identity of the database, by which a storage knows the database that it belongs to."""
+"""The identity of the database, and the keys that signed the tombstones in the storage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT_OPTIONS = {
 
 
 def upgrade() -> None:
-    """Create the table; the service adds the row."""
+    """Create the table, whose row the service adds, and the column."""
     op.create_table(
         "database_identity",
         sa.Column("id", BigId, autoincrement=False, nullable=False),
@@ -27,8 +27,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_database_identity"),
         **TEXT_OPTIONS,
     )
+    op.add_column("erasures", sa.Column("stored_key_id", sa.String(16)))
 
 
 def downgrade() -> None:
-    """Drop the table: the storage then belongs to no database that this one knows."""
+    """Drop the column and the table: the storage then belongs to no database that this one knows."""
+    with op.batch_alter_table("erasures") as erasures:
+        erasures.drop_column("stored_key_id")
     op.drop_table("database_identity")
