@@ -5,6 +5,7 @@ A test fails if a table with personal data has no registered source.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,18 +69,26 @@ def delete_in_portions(
     `order`: the columns after `user_id` in an index, the unique id last. Each portion starts after the previous one, so
     that the database does not read deleted rows again.
     """
-    rows = sa.select(*order, *columns).where(model.user_id == user_id).order_by(*order).limit(PORTION)
-    portion = session.execute(rows).all()
-    while portion:
-        ids = [row[len(order) - 1] for row in portion]
-        session.execute(sa.delete(model).where(order[-1].in_(ids)))  # at most PORTION; nosemgrep: unbounded-in-list
+    bounds: list[Any] = [model.user_id == user_id]
+    while True:
+        rows = sa.select(*order, *columns).where(*bounds).order_by(*order).limit(PORTION)
+        portion = session.execute(rows).all()
+        if not portion:
+            return
+        # A range and no list of ids, which takes several times as long to send.
+        in_portion = sa.delete(model).where(*bounds, _bounded(order, portion[-1], operator.le))
+        session.execute(in_portion, execution_options={"synchronize_session": False})
         yield [row[len(order) :] for row in portion]
-        portion = session.execute(rows.where(_after(order, portion[-1]))).all()
+        bounds[1:] = [_bounded(order, portion[-1], operator.gt)]
 
 
-def _after(order: Sequence[Any], last: Sequence[Any]) -> Any:
-    """Return the condition for rows after the last one; MariaDB uses no index for a comparison of row values."""
+def _bounded(order: Sequence[Any], last: Sequence[Any], compare: Callable[[Any, Any], Any]) -> Any:
+    """Return the condition for rows up to the last one (`operator.le`), or after it (`operator.gt`).
+
+    MariaDB uses no index for a comparison of row values, hence one condition for each column.
+    """
     column, value = order[0], last[0]
     if len(order) == 1:
-        return column > value
-    return sa.and_(column >= value, sa.or_(column > value, _after(order[1:], last[1:])))
+        return compare(column, value)
+    strictly, or_equal = (operator.lt, operator.le) if compare is operator.le else (operator.gt, operator.ge)
+    return sa.and_(or_equal(column, value), sa.or_(strictly(column, value), _bounded(order[1:], last[1:], compare)))
