@@ -31,8 +31,10 @@ from app.platform.components import platform_of
 from app.platform.database.base import db
 from app.platform.redis.client import redis_of
 from app.platform.security import backoff
+from app.platform.storage import Storage
 from tests.accounts.factory import bearer, make_user
 from tests.environments import basic_environment
+from tests.platform.storage.factory import folder_storage
 from tests.servers import PostgresServer, RedisServer, start_postgres, start_redis
 
 MIGRATED = "migrated"  # the template database of PostgreSQL
@@ -215,3 +217,11 @@ def audit_entries(app: Flask) -> Callable[[], Sequence[AuditLog]]:
 def secret() -> str:
     """A unique value to search for in outputs."""
     return f"unique-{secrets.token_hex(16)}"
+
+
+@pytest.fixture
+def storage(tmp_path: Path, replace_component: ReplaceComponent) -> Storage:
+    """The app's storage, an empty folder."""
+    storage = folder_storage(tmp_path / "storage")
+    replace_component(storage)
+    return storage

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -14,11 +13,8 @@ from app.data_files.models import DataFile
 from app.platform.components import platform_of
 from app.platform.database.base import db
 from app.platform.security.access import ApiKeys
-from app.platform.storage import Storage
 from app.platform.web.caller import KEY_PREFIX, Caller
-from tests.conftest import ReplaceComponent
 from tests.data_files.factory import make_file
-from tests.platform.storage.factory import folder_storage
 from tests.running.conftest import redis, start_web, start_worker
 
 ScopedKey = Callable[[User, str], dict[str, str]]
@@ -30,16 +26,7 @@ __all__ = [
     "scoped_key",
     "start_web",
     "start_worker",
-    "storage",
 ]
-
-
-@pytest.fixture
-def storage(tmp_path: Path, replace_component: ReplaceComponent) -> Storage:
-    """The app's storage, an empty folder."""
-    storage = folder_storage(tmp_path / "storage")
-    replace_component(storage)
-    return storage
 
 
 @pytest.fixture

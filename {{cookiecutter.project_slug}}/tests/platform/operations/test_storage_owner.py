@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -13,18 +11,8 @@ from app.platform.database.base import db
 from app.platform.database.identity import DatabaseIdentity, database_id
 from app.platform.operations.storage_owner import ForeignStorage, adopt, claim, claim_once, require_ownership
 from app.platform.storage import Storage, StorageUnavailable
-from tests.conftest import ReplaceComponent
-from tests.platform.storage.factory import folder_storage
 
 pytestmark = [pytest.mark.req("D7"), pytest.mark.fault("F53")]
-
-
-@pytest.fixture
-def storage(tmp_path: Path, replace_component: ReplaceComponent) -> Storage:
-    """The app's storage, an empty folder."""
-    storage = folder_storage(tmp_path / "storage")
-    replace_component(storage)
-    return storage
 
 
 @pytest.fixture
