@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.accounts import admin_views, administration, profile_views, service, views
+from app.accounts import admin_views, administration, profile_views, service, user_sessions, views
 from app.accounts.commands import create_first_admin
 from app.accounts.settings import AccountsSettings
 from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
@@ -24,7 +24,7 @@ FEATURE = Feature(
     settings=AccountsSettings,
     scopes=("profile:read",),
     schedules={"accounts.repeat_revocations": REVOCATION_REPEAT_SECONDS, "accounts.delete_old_sessions": DAY_SECONDS},
-    personal_data=PersonalDataSource(("users", "user_sessions"), service.export, service.erase_sessions),
+    personal_data=PersonalDataSource(("users", "user_sessions"), service.export, user_sessions.erase_sessions),
     export_name="account",
     personal_fields=("display_name",),
     statistics=administration.statistics,

@@ -9,6 +9,7 @@ from app.accounts.models import User
 from app.accounts.schemas import EmptyBody, Message, RoleChange, UserPage, UserQuery, UserRecord
 from app.accounts.service import LastAdmin, NoSuchUser
 from app.accounts.tasks import send_reset_mail
+from app.audit import service as audit
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
 from app.platform.api.pagination import page
@@ -33,7 +34,10 @@ NO_SUCH_USER = "No user has this id."
 @blueprint.response(200, UserPage())
 def users(query: dict[str, Any]) -> dict[str, Any]:
     """List all users, newest first."""
-    return page(administration.users(db.session(), **query), query["limit"], "created_at", "id")
+    session, actor_id = db.session(), current_caller().user_id
+    found = page(administration.users(session, **query), query["limit"], "created_at", "id")
+    audit.record_read(session, "users", query, actor_id=actor_id, origin=request_origin())
+    return found
 
 
 @blueprint.put("/admin/users/<int:user_id>/role")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.accounts import erasure
 from app.accounts.models import ROLES, User, UserSession
 from app.accounts.service import LastAdmin, NoSuchUser, end_sessions, lock_user
 from app.audit import service as audit
@@ -26,8 +27,11 @@ def users(
     email: str | None = None,
     role: str | None = None,
 ) -> Sequence[User]:
-    """Return up to `limit` + 1 users after the cursor, newest first, filtered by normal e-mail and role."""
-    query = sa.select(User)
+    """Return up to `limit` + 1 users after the cursor, newest first, filtered by normal e-mail and role.
+
+    Users that are being erased are left out.
+    """
+    query = sa.select(User).where(User.email.not_like(f"%@{erasure.DOMAIN}"))
     if email is not None:
         query = query.where(User.email == email)
     if role is not None:
@@ -62,7 +66,8 @@ def force_reset(session: Session, user_id: int, *, origin: RequestOrigin, actor_
     """
     random_hash = hash_password(secrets.token_urlsafe(32))
     user = session.get(User, user_id, with_for_update=True)
-    if user is None:
+    if user is None or erasure.is_being_erased(user):
+        session.rollback()
         raise NoSuchUser
     user.password_hash = random_hash
     ended = end_sessions(session, user_id)

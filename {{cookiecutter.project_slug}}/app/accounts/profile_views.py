@@ -14,6 +14,7 @@ from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import autocommit_connection, db
 from app.platform.security.access import account_deleted, current_caller, login_or_api_key, login_required
 from app.platform.telemetry.objectives import READ, UPDATE, objective
+from app.platform.web.client_address import request_origin
 
 Account = TypeVar("Account")
 
@@ -40,7 +41,8 @@ def me() -> Row[*tuple[Any, ...]]:
 def change_me(changes: dict[str, Any]) -> User:
     """Change the caller's own profile; omitted fields keep their values."""
     session = db.session()
-    return service.change_profile(session, _or_401(service.get(session, current_caller().user_id)), changes)
+    user = _or_401(service.get(session, current_caller().user_id))
+    return service.change_profile(session, user, changes, request_origin())
 
 
 def _or_401(account: Account | None) -> Account:

@@ -7,7 +7,8 @@ from typing import Any
 from flask import current_app
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
-from app.accounts.email_addresses import MAX_LENGTH, InvalidEmail, normalize_email
+from app.accounts import erasure
+from app.accounts.email_addresses import INVALID, MAX_LENGTH, InvalidEmail, normalize_email
 from app.accounts.models import ROLES
 from app.platform.api.fields import PlainText, RequestSchema, StrictBoolean, VisibleText
 from app.platform.api.pagination import PageQuery
@@ -57,7 +58,9 @@ class Registration(RequestSchema):
 
     @validates("email")
     def check_reachable(self, value: str, **_: object) -> None:
-        """Reject an address to which the mail server cannot send: its owner could never reset the password."""
+        """Reject an address to which no server can send: its owner could never reset the password."""
+        if value.endswith(f"@{erasure.DOMAIN}"):
+            raise ValidationError(INVALID)
         if not value.isascii() and not settings_of(current_app).MAIL_SMTPUTF8:
             raise ValidationError(
                 "Must have only ASCII characters before the @: the service cannot send mail to others."

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from app.accounts.email_addresses import normalize_email
+from app.accounts.erasure import begin_erasure, delete, is_being_erased
 from app.accounts.models import User, UserSession
+from app.accounts.user_sessions import end_sessions, is_session_active, sessions_ended_since
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
-from app.platform.personal_data import delete_in_portions, rows_as_dicts
+from app.platform.personal_data import rows_as_dicts
 from app.platform.security import credentials
 from app.platform.security.passwords import hash_password, needs_rehash, verify_password
 from app.platform.web.client_address import RequestOrigin
+
+__all__ = [  # what other features need of the modules that this one imports
+    "begin_erasure",
+    "delete",
+    "end_sessions",
+    "is_being_erased",
+    "is_session_active",
+    "sessions_ended_since",
+]
 
 _users = User.__table__.c
 PROFILE_QUERY = sa.select(_users.id, _users.email, _users.role, _users.display_name, _users.created_at).where(
     _users.id == sa.bindparam("user_id")
 )
-ERASED_DOMAIN = "erased.invalid"  # of the e-mail of a user that is being erased (RFC 2606: no such domain exists)
-SESSION_RETENTION = timedelta(days=30)  # how long ended and expired sessions stay in the database
 
 
 class EmailTaken(Exception):
@@ -107,14 +116,15 @@ def _lock_verified(session: Session, user: User, password: str) -> bool:
 
 
 def lock_user(session: Session, user_id: int) -> tuple[User, bool]:
-    """Lock a user and return it, and whether it is the last admin; raises `NoSuchUser`.
+    """Lock a user and return it, and whether it is the last admin; raises `NoSuchUser`, also if it is being erased.
 
     All admins are locked until the commit: when two admins are demoted or erased at the same time, one remains.
     """
     affected = sa.select(User).where(sa.or_(User.id == user_id, User.role == "admin")).order_by(User.id)
     locked = session.scalars(affected.with_for_update().execution_options(populate_existing=True)).all()
     user = next((user for user in locked if user.id == user_id), None)
-    if user is None:
+    if user is None or is_being_erased(user):
+        session.rollback()
         raise NoSuchUser
     return user, user.role == "admin" and len(locked) == 1
 
@@ -125,42 +135,15 @@ def registration_times(session: Session, user_ids: Iterable[int]) -> dict[int, d
     return dict(session.execute(sa.select(User.id, User.created_at).where(wanted)).all())
 
 
-def begin_erasure(session: Session, user: User, *, actor_id: int | None, origin: RequestOrigin) -> Sequence[int]:
-    """Remove the personal data from a user's own row and end all access; the caller commits.
-
-    Returns the ids of the sessions that ended. The e-mail can be registered again at once.
-    """
-    credentials.revoke_all(session, user.id, actor_id=actor_id, origin=origin)
-    ended = end_sessions(session, user.id)
-    user.email = f"{secrets.token_hex(16)}@{ERASED_DOMAIN}"
-    user.password_hash, user.display_name, user.role = "", None, "user"
-    return ended
-
-
-def is_erasure_begun(user: User) -> bool:
-    """Whether `begin_erasure` was called for a user."""
-    return user.email.endswith(f"@{ERASED_DOMAIN}")
-
-
-def erase_sessions(session: Session, user_id: int) -> Iterator[None]:
-    """Delete a user's sessions in portions; yields after each."""
-    for _ in delete_in_portions(session, UserSession, user_id, (UserSession.id,)):
-        yield
-
-
-def delete(session: Session, user_id: int) -> None:
-    """Delete a user and, through foreign keys, every row that belongs to it; the caller commits."""
-    session.execute(sa.delete(User).where(User.id == user_id))
-
-
 def find_by_email(session: Session, email: str) -> User | None:
     """Return the user with this e-mail, however it is written, or None; raises `InvalidEmail`."""
     return session.scalar(sa.select(User).where(User.email == normalize_email(email)))
 
 
 def get(session: Session, user_id: int) -> User | None:
-    """Return the user with this id, or None."""
-    return session.get(User, user_id)
+    """Return the user with this id, or None, also if it is being erased."""
+    user = session.get(User, user_id)
+    return None if user is None or is_being_erased(user) else user
 
 
 def profile(connection: sa.Connection, user_id: int) -> sa.Row[*tuple[Any, ...]] | None:
@@ -168,10 +151,13 @@ def profile(connection: sa.Connection, user_id: int) -> sa.Row[*tuple[Any, ...]]
     return connection.execute(PROFILE_QUERY, {"user_id": user_id}).one_or_none()
 
 
-def change_profile(session: Session, user: User, changes: dict[str, Any]) -> User:
+def change_profile(session: Session, user: User, changes: dict[str, Any], origin: RequestOrigin) -> User:
     """Set these fields of a profile, commit and return the user."""
     for name, value in changes.items():
         setattr(user, name, value)
+        flag_modified(user, name)  # also writes None over a value that cannot be decrypted and reads as None
+    target, names = ("user", user.id), sorted(changes)
+    audit.record(session, "user.profile_changed", actor_id=user.id, target=target, origin=origin, fields=names)
     session.commit()
     return user
 
@@ -253,45 +239,11 @@ def logout(
     return ended
 
 
-def end_sessions(
-    session: Session, user_id: int, only: int | None = None, *, exclude: int | None = None
-) -> Sequence[int]:
-    """End a user's active sessions (`only` one, or all except `exclude`) and return their ids.
+def lock(session: Session, user_id: int) -> bool:
+    """Lock a user until the commit; rows that refer to the user, such as those counted next, can be inserted.
 
-    The caller commits and then passes the ids to `app.platform.security.sessions.revoke`, which informs the replicas.
+    Returns False if the user does not exist or is being erased.
     """
-    time = utc_now()
-    active = sa.update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
-    if only is not None:
-        active = active.where(UserSession.id == only)
-    if exclude is not None:
-        active = active.where(UserSession.id != exclude)
-    session.execute(active.values(ended_at=time))
-    # By the time, as MariaDB has no UPDATE ... RETURNING, and a list of ids would be a parameter for each session.
-    ended = sa.select(UserSession.id).where(UserSession.user_id == user_id, UserSession.ended_at == time)
-    return session.scalars(ended).all()
-
-
-def lock(session: Session, user_id: int) -> None:
-    """Lock a user until the commit; rows that refer to the user, such as those counted next, can be inserted."""
-    session.execute(sa.select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-
-
-def is_session_active(session: Session, session_id: int) -> bool:
-    """Whether a session has neither ended nor expired."""
-    active = (UserSession.ended_at.is_(None), UserSession.expires_at > utc_now())
-    return session.scalar(sa.select(UserSession.id).where(UserSession.id == session_id, *active)) is not None
-
-
-def sessions_ended_since(session: Session, time: datetime) -> Sequence[int]:
-    """Return the ids of sessions that ended after a time."""
-    return session.scalars(sa.select(UserSession.id).where(UserSession.ended_at > time)).all()
-
-
-def delete_old_sessions(session: Session) -> int:
-    """Delete sessions that ended or expired more than `SESSION_RETENTION` ago; return how many."""
-    cutoff = utc_now() - SESSION_RETENTION
-    old = sa.or_(UserSession.expires_at < cutoff, UserSession.ended_at < cutoff)
-    deleted = rows_changed(session, sa.delete(UserSession).where(old))
-    session.commit()
-    return deleted
+    query = sa.select(User).where(User.id == user_id).execution_options(populate_existing=True)
+    user = session.scalar(query.with_for_update(key_share=True))
+    return user is not None and not is_being_erased(user)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from celery import shared_task
 from flask import current_app
 
-from app.accounts import service
+from app.accounts import service, user_sessions
 from app.accounts.emails import password_reset_email
 from app.accounts.settings import AccountsSettings
 from app.platform.database.base import db, utc_now
@@ -61,7 +61,7 @@ def repeat_revocations() -> None:
 @shared_task(name="accounts.delete_old_sessions")
 def delete_old_sessions() -> None:
     """Delete sessions that ended or expired long ago."""
-    service.delete_old_sessions(db.session())
+    user_sessions.delete_old_sessions(db.session())
 
 
 def _reset_page(settings: Settings) -> str:

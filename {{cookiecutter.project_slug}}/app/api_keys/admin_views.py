@@ -6,6 +6,7 @@ from typing import Any
 
 from app.api_keys import service
 from app.api_keys.schemas import AdminApiKeyPage, AdminApiKeyQuery
+from app.audit import service as audit
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.pagination import page
 from app.platform.api.rate_limits import rate_limit
@@ -26,7 +27,10 @@ blueprint = Blueprint("admin_api_keys", __name__, description="The API keys of a
 @blueprint.response(200, AdminApiKeyPage())
 def keys(query: dict[str, Any]) -> dict[str, Any]:
     """List the API keys of all users, newest first, including revoked keys."""
-    return page(service.all_keys(db.session(), **query), query["limit"], "created_at", "id")
+    session, actor_id = db.session(), current_caller().user_id
+    found = page(service.all_keys(session, **query), query["limit"], "created_at", "id")
+    audit.record_read(session, "api_keys", query, actor_id=actor_id, origin=request_origin())
+    return found
 
 
 @blueprint.delete("/admin/api-keys/<int:key_id>")

@@ -78,8 +78,8 @@ def create(
 
     Raises `TooManyKeys`, or `SessionEnded`: a concurrent change of the password revokes this key too.
     """
-    accounts.lock(session, user_id)  # before the checks, which concurrent requests must not pass together
-    if not accounts.is_session_active(session, session_id):
+    exists = accounts.lock(session, user_id)  # before the checks, which concurrent requests must not pass together
+    if not exists or not accounts.is_session_active(session, session_id):
         session.rollback()
         raise SessionEnded
     valid = sa.select(sa.func.count()).select_from(ApiKey).where(ApiKey.user_id == user_id, _is_valid())

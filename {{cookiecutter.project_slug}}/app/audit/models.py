@@ -19,7 +19,7 @@ class AuditLog(Model):
         sa.Index(None, "actor_id", "created_at"),
         sa.Index(None, "action", "created_at"),
         sa.Index(None, "created_at"),
-        sa.Index(None, "target_type", "target_id"),
+        sa.Index(None, "target_type", "target_id", "created_at"),
     )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)

@@ -8,6 +8,8 @@ from app.platform.api.fields import PastDateTime, PlainText
 from app.platform.api.pagination import PageQuery
 from app.platform.decimals import DecimalInteger
 
+TARGET = "[a-z_]{1,64}:[A-Za-z0-9_-]{1,64}"
+
 
 class AuditQuery(PageQuery):
     """Filters for the list of entries; an entry must match all of them."""
@@ -17,6 +19,10 @@ class AuditQuery(PageQuery):
     )
     action = PlainText(
         validate=validate.Length(1, 64), metadata={"description": "The action, for example user.signed_in."}
+    )
+    target = PlainText(
+        validate=validate.Regexp(TARGET + r"\Z", error="Must be the kind and the id of the target, like user:7."),
+        metadata={"description": "The kind and the id of the target.", "pattern": f"^{TARGET}$", "example": "user:7"},
     )
     since = PastDateTime(metadata={"description": "The earliest time of an entry (ISO 8601)."})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,10 @@ from app.platform.personal_data import row_as_dict
 from app.platform.web.client_address import RequestOrigin
 
 ERASED = "user.erased"  # the action of an entry about an erased user
+READ = "admin.read"
+UNRECORDED = ("email", "limit", "cursor")  # members of a query
 EXPORT_PAGE_SIZE = 1000
+OF_OTHERS = ("actor_id", "address", "request_id")  # in an entry about a user, these belong to the actor
 
 
 def record(
@@ -42,6 +45,15 @@ def record(
     )
 
 
+def record_read(session: Session, what: str, query: Mapping[str, Any], *, actor_id: int, origin: RequestOrigin) -> None:
+    """Record that an admin read a list, with the filters of the query, and commit. An e-mail is not recorded."""
+    filters = {name: str(value) for name, value in query.items() if name not in UNRECORDED}
+    if "email" in query:
+        filters["email"] = "one address"
+    record(session, READ, actor_id=actor_id, target=("list", what), origin=origin, filters=filters)
+    session.commit()
+
+
 def entries(
     session: Session,
     *,
@@ -49,28 +61,43 @@ def entries(
     cursor: CursorValue | None = None,
     actor_id: int | None = None,
     action: str | None = None,
+    target: str | None = None,
     since: datetime | None = None,
 ) -> Sequence[AuditLog]:
-    """Return up to `limit` + 1 entries after the cursor, newest first, filtered by actor, action and earliest time."""
+    """Return up to `limit` + 1 entries after the cursor, newest first, that match every given filter.
+
+    `target`: the kind and the id, like `user:7`.
+    """
     query = sa.select(AuditLog)
     if actor_id is not None:
         query = query.where(AuditLog.actor_id == actor_id)
     if action is not None:
         query = query.where(AuditLog.action == action)
+    if target is not None:
+        kind, _, target_id = target.partition(":")
+        query = query.where(AuditLog.target_type == kind, AuditLog.target_id == target_id)
     if since is not None:
         query = query.where(AuditLog.created_at >= since)
     return session.scalars(newest_first(query, AuditLog.created_at, AuditLog.id, limit, cursor)).all()
 
 
 def export(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
-    """Return the entries of a user's actions, newest first, read page by page.
+    """Yield the entries of a user's actions, then those of others about the user, each newest first, page by page.
 
     Entries before an erasure of the same id belong to another user: ids can be reused after a restore of the database.
     """
     erased = sa.and_(AuditLog.action == ERASED, AuditLog.target_type == "user", AuditLog.target_id == str(user_id))
     last_erasure = session.scalar(sa.select(sa.func.max(AuditLog.id)).where(erased)) or 0
-    cursor = None
-    while page := entries(session, limit=EXPORT_PAGE_SIZE, cursor=cursor, actor_id=user_id):
-        cursor = (page[-1].created_at, page[-1].id)
+    for page in _pages(session, actor_id=user_id):
         # A list, not a generator: the rows may expire once the consumer has the first entry.
         yield from [row_as_dict(entry) for entry in page if entry.id > last_erasure]
+    for page in _pages(session, target=f"user:{user_id}"):
+        about = [entry for entry in page if entry.id > last_erasure and entry.actor_id != user_id]
+        yield from [row_as_dict(entry, exclude=OF_OTHERS) for entry in about]
+
+
+def _pages(session: Session, **filters: Any) -> Iterator[Sequence[AuditLog]]:
+    cursor = None
+    while page := entries(session, limit=EXPORT_PAGE_SIZE, cursor=cursor, **filters):
+        cursor = (page[-1].created_at, page[-1].id)
+        yield page

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from contextlib import suppress
 
-from flask import Flask
-from sqlalchemy import event
+from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
 from app.data_files import commands, runs, service, tasks
 from app.data_files.settings import DataFilesSettings
 from app.data_files.views import blueprint
+from app.platform.database.base import db
 from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
 from app.platform.settings.declarations import settings_of
+from app.platform.storage import StorageUnavailable, storage_of
 from app.platform.tasks.celery import register_schedule
 
 
@@ -29,13 +30,18 @@ def erase(session: Session, user_id: int) -> Iterator[None]:
     If the task is lost, the daily `delete_orphans` quarantines the content, and deletes it later.
     """
     for keys in service.delete_files(session, user_id):
-        event.listen(session, "after_commit", partial(_send_deletion, keys), once=True)
-        yield
+        try:
+            yield
+        finally:  # after the commit, also if the caller stops here; content that still has a row stays
+            _delete_content(keys)
     yield from runs.delete_all(session, user_id)
 
 
-def _send_deletion(keys: list[str], _session: Session) -> None:
-    tasks.delete_objects.try_delay(keys)
+def _delete_content(keys: list[str]) -> None:
+    """Delete objects without a row in a task, or here if no task can be sent."""
+    if not tasks.delete_objects.try_delay(keys):
+        with suppress(StorageUnavailable):
+            service.delete_objects(db.session(), storage_of(current_app), keys)
 
 
 FEATURE = Feature(

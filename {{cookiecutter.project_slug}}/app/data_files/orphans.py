@@ -7,7 +7,9 @@ because a backup of the database was restored, the object is moved back.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -21,7 +23,7 @@ from app.platform.storage import Storage
 logger = logging.getLogger(__name__)
 
 QUARANTINE = "quarantine/"  # followed by the day and the key of the object
-DAY_FORMAT = "%Y%m%d"
+DAY_FORMAT, DAY = "%Y%m%d", re.compile("2[0-9]{7}")
 MIN_AGE = timedelta(days=1)  # a younger object may belong to an upload in progress
 ALWAYS_ALLOWED = 10  # orphans that are no sign of a wrong database, however few objects there are
 LIMIT = 10_000  # orphans that one run quarantines
@@ -50,8 +52,8 @@ def clean(session: Session, storage: Storage, *, days: int, max_share: float) ->
     the objects are orphans. The caller has checked that the storage belongs to the database.
     """
     deleted = storage.delete_unfinished(MIN_AGE)
-    moved_back, expired = _clean_quarantine(session, storage, utc_now() - timedelta(days=days))
-    orphans = _find_orphans(session, storage, max_share)
+    moved_back, expired, waiting = _clean_quarantine(session, storage, utc_now() - timedelta(days=days + 1))
+    orphans = _find_orphans(session, storage, waiting, max_share)
     today = f"{utc_now():{DAY_FORMAT}}"
     quarantined = sum(storage.move(key, f"{QUARANTINE}{today}/{key}") for key in orphans)
     result = Result(quarantined, moved_back, deleted + expired)
@@ -60,11 +62,14 @@ def clean(session: Session, storage: Storage, *, days: int, max_share: float) ->
     return result
 
 
-def _find_orphans(session: Session, storage: Storage, max_share: float) -> list[str]:
-    """Return the keys of up to `LIMIT` old objects without a row; raises `TooManyOrphans`."""
+def _find_orphans(session: Session, storage: Storage, waiting: int, max_share: float) -> list[str]:
+    """Return the keys of up to `LIMIT` old objects without a row.
+
+    Raises `TooManyOrphans`; the objects that wait in the quarantine count too.
+    """
     modified_before = utc_now() - MIN_AGE
     orphans: list[str] = []
-    total = count = 0
+    total = count = waiting
     objects = storage.list_objects(FOLDER)
     while batch := list(islice(objects, BATCH)):
         total += len(batch)
@@ -72,7 +77,7 @@ def _find_orphans(session: Session, storage: Storage, max_share: float) -> list[
         found = keys_without_row(session, old)
         count += len(found)
         orphans += found[: LIMIT - len(orphans)]
-    if count > max(ALWAYS_ALLOWED, total * max_share):
+    if count > waiting and count > max(ALWAYS_ALLOWED, total * max_share):
         raise TooManyOrphans(
             f"{count} of {total} stored files have no row in the database, so none is quarantined. Is it the right "
             "database, and up to date? If so, run: flask orphans clean --all"
@@ -80,27 +85,31 @@ def _find_orphans(session: Session, storage: Storage, max_share: float) -> list[
     return orphans
 
 
-def _clean_quarantine(session: Session, storage: Storage, before: datetime) -> tuple[int, int]:
-    """Move back the objects whose rows appeared again, and delete those quarantined before a time; return how many."""
-    moved_back = deleted = 0
+def _clean_quarantine(session: Session, storage: Storage, before: datetime) -> tuple[int, int, int]:
+    """Move back the objects whose rows appeared again, and delete those of days that began before a time.
+
+    Returns how many were moved back, were deleted, and stay.
+    """
+    moved_back = deleted = waiting = 0
     objects = _quarantined(storage)
     while batch := list(islice(objects, BATCH)):
         orphans = set(keys_without_row(session, [key for key, _ in batch]))
         for key, day in batch:
             quarantined = f"{QUARANTINE}{day:{DAY_FORMAT}}/{key}"
-            if key not in orphans:
+            if key not in orphans and not storage.exists(key):
                 moved_back += storage.move(quarantined, key)
-            elif day < before:
+            elif key not in orphans or day < before:
                 storage.delete(quarantined)
                 deleted += 1
-    return moved_back, deleted
+            else:
+                waiting += 1
+    return moved_back, deleted, waiting
 
 
 def _quarantined(storage: Storage) -> Iterator[tuple[str, datetime]]:
-    """Yield the original key of each quarantined object, and the day of its quarantine."""
+    """Yield the original key of each quarantined object, and the day of its quarantine; skip other objects."""
     for quarantined in storage.list_keys(QUARANTINE):
         day, _, key = quarantined.removeprefix(QUARANTINE).partition("/")
-        try:
-            yield key, datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC)
-        except ValueError:
-            logger.warning("an object in the quarantine has no day: %s", quarantined)
+        if key and DAY.fullmatch(day):
+            with suppress(ValueError):
+                yield key, datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC)

@@ -78,7 +78,7 @@ def add(
     file.size, file.sha256 = reader.size, reader.hash.hexdigest()
     try:
         _insert(session, file, quota)
-    except (SQLAlchemyError, QuotaExceeded) as error:
+    except (SQLAlchemyError, QuotaExceeded, OwnerDeleted) as error:
         session.rollback()
         delete_object(storage, key)
         if isinstance(error, IntegrityError):
@@ -90,7 +90,8 @@ def add(
 
 
 def _insert(session: Session, file: DataFile, quota: int) -> None:
-    accounts.lock(session, file.user_id)  # concurrent uploads of the user are counted one after the other
+    if not accounts.lock(session, file.user_id):  # concurrent uploads of the user are counted one after the other
+        raise OwnerDeleted
     left = bytes_left(session, file.user_id, quota)
     if file.size > left:
         raise QuotaExceeded(left)

@@ -64,31 +64,31 @@ def row_as_dict(row: Any, *, exclude: tuple[str, ...] = ()) -> dict[str, Any]:
 def delete_in_portions(
     session: Session, model: Any, user_id: int, order: Sequence[Any], *columns: Any
 ) -> Iterator[Sequence[Any]]:
-    """Delete the rows of a user; yields the `columns` of each portion, for the caller to commit.
+    """Delete the rows of a user, newest first; yields the `columns` of each portion, for the caller to commit.
 
     `order`: the columns after `user_id` in an index, the unique id last. Each portion starts after the previous one, so
     that the database does not read deleted rows again.
     """
     bounds: list[Any] = [model.user_id == user_id]
     while True:
-        rows = sa.select(*order, *columns).where(*bounds).order_by(*order).limit(PORTION)
+        rows = sa.select(*order, *columns).where(*bounds).order_by(*(column.desc() for column in order)).limit(PORTION)
         portion = session.execute(rows).all()
         if not portion:
             return
         # A range and no list of ids, which takes several times as long to send.
-        in_portion = sa.delete(model).where(*bounds, _bounded(order, portion[-1], operator.le))
+        in_portion = sa.delete(model).where(*bounds, _bounded(order, portion[-1], operator.ge))
         session.execute(in_portion, execution_options={"synchronize_session": False})
         yield [row[len(order) :] for row in portion]
-        bounds[1:] = [_bounded(order, portion[-1], operator.gt)]
+        bounds[1:] = [_bounded(order, portion[-1], operator.lt)]
 
 
 def _bounded(order: Sequence[Any], last: Sequence[Any], compare: Callable[[Any, Any], Any]) -> Any:
-    """Return the condition for rows up to the last one (`operator.le`), or after it (`operator.gt`).
+    """Return the condition for rows up to the last one (`operator.ge`), or after it (`operator.lt`).
 
     MariaDB uses no index for a comparison of row values, hence one condition for each column.
     """
     column, value = order[0], last[0]
     if len(order) == 1:
         return compare(column, value)
-    strictly, or_equal = (operator.lt, operator.le) if compare is operator.le else (operator.gt, operator.ge)
+    strictly, or_equal = (operator.gt, operator.ge) if compare is operator.ge else (operator.lt, operator.le)
     return sa.and_(or_equal(column, value), sa.or_(strictly(column, value), _bounded(order[1:], last[1:], compare)))

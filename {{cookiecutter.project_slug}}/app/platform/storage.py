@@ -134,11 +134,12 @@ class Storage:
         return True
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield the objects whose keys start with a prefix that ends in `/`, unordered."""
+        """Yield the objects whose keys start with a prefix that ends in `/`, unordered; skip those with other names."""
         with _translate_errors():
             for batch in obstore.list(self._store, prefix=_valid_key(prefix.rstrip("/"))):
                 for item in batch:
-                    yield StoredObject(item["path"], item["size"], item["last_modified"])
+                    if KEY.fullmatch(item["path"]):
+                        yield StoredObject(item["path"], item["size"], item["last_modified"])
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with a prefix that ends in `/`, unordered."""

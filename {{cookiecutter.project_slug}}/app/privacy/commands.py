@@ -16,7 +16,7 @@ erasures = AppGroup("erasures", help="Manage the erasure of users.")
 def reapply_erasures() -> None:
     """Erase again every erased user that a backup restored."""
     try:
-        problems = reapply.sync(current_app)
+        problems = reapply.sync(current_app, repair=True)
     except StorageUnavailable:
         raise click.ClickException("The storage is unavailable, so the list of erased users is incomplete.") from None
     click.echo("\n".join([*problems, reapply.reapply(current_app)]))

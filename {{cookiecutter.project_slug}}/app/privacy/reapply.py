@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.platform.components import platform_of
 from app.platform.database.base import db
-from app.platform.personal_data import personal_data_of
+from app.platform.personal_data import PersonalDataSource, personal_data_of
 from app.platform.security import sessions
 from app.platform.settings.declarations import settings_of
 from app.platform.storage import storage_of
@@ -32,12 +34,23 @@ def tombstones_of(app: Flask) -> TombstoneStore:
     return TombstoneStore(storage_of(app), platform_of(app).get(Signer))
 
 
-def sync(app: Flask) -> list[str]:
+def sync(app: Flask, *, repair: bool = False) -> list[str]:
     """Copy tombstones between the database and the storage; log and return problems. Raises `StorageUnavailable`."""
-    problems = tombstones_of(app).sync(db.session())
+    problems = tombstones_of(app).sync(db.session(), repair=repair)
     for problem in problems:
         logger.error("%s", problem)
     return problems
+
+
+def _finish(user_id: int, sources: Collection[PersonalDataSource]) -> bool:
+    """Delete the data of one user; return False if that fails, so that the others are erased."""
+    session = db.session()
+    try:
+        return service.finish_erasure(session, user_id, sources)
+    except SQLAlchemyError as error:
+        session.rollback()
+        logger.error("user %s is not erased completely: %s", user_id, error)  # noqa: TRY400 - the error's text is enough
+        return False
 
 
 def reapply(app: Flask) -> str:
@@ -45,11 +58,11 @@ def reapply(app: Flask) -> str:
     session, sources = db.session(), personal_data_of(app).values()
     found = service.begin_erasures_again(session, origin=RequestOrigin(None, "erasures-reapply"))
     sessions.revoke(found.session_ids)
-    for user_id in (*found.restored, *found.begun):
-        service.finish_erasure(session, user_id, sources)
+    failed = [user_id for user_id in (*found.restored, *found.begun) if not _finish(user_id, sources)]
     kept = [
         f"user {user_id} is the only admin and is not erased: make another user an admin, then run {COMMAND}"
         for user_id in found.kept
     ]
+    kept += [f"user {user_id} is not erased completely: the log says why; the next run continues" for user_id in failed]
     finished = f", {len(found.begun)} finished" if found.begun else ""
     return "\n".join([*kept, f"erasures: {len(found.restored)} reapplied{finished}"])

@@ -43,10 +43,20 @@ def begin_erasure(session: Session, user_id: int, *, origin: RequestOrigin) -> E
     if is_last_admin:
         raise accounts.LastAdmin
     session_ids = list(accounts.begin_erasure(session, user, actor_id=user_id, origin=origin))
-    erasure = Erasure(user_id=user.id, user_created_at=user.created_at, session_ids=session_ids)
-    session.add(erasure)
+    erasure = _tombstone(session, user.id, user.created_at)
+    erasure.session_ids = session_ids
     audit.record(session, audit.ERASED, actor_id=user_id, target=("user", user_id), origin=origin)
     session.commit()
+    return erasure
+
+
+def _tombstone(session: Session, user_id: int, created_at: datetime) -> Erasure:
+    """Return the tombstone of a user: a new one, or that of an admin whom a backup restored and who was kept."""
+    identity = (Erasure.user_id == user_id, Erasure.user_created_at == created_at)
+    erasure = session.scalar(sa.select(Erasure).where(*identity))
+    if erasure is None:
+        erasure = Erasure(user_id=user_id, user_created_at=created_at, session_ids=[])
+        session.add(erasure)
     return erasure
 
 
@@ -67,16 +77,24 @@ def finish_erasure(
     return True
 
 
+def record_export(session: Session, user_id: int, *, encrypted: bool, origin: RequestOrigin) -> None:
+    """Record that a user exports the user's data, and commit."""
+    target = ("user", user_id)
+    audit.record(session, "user.data_exported", actor_id=user_id, target=target, origin=origin, encrypted=encrypted)
+    session.commit()
+
+
 def begin_erasures_again(session: Session, *, origin: RequestOrigin) -> Unfinished:
     """Begin the erasure of every user that a backup restored, and commit; `finish_erasure` then deletes their data."""
     found = Unfinished()
     for user_id in tombstones.existing_users(session):
-        with suppress(accounts.NoSuchUser):  # another process finished the erasure
+        if accounts.get(session, user_id) is None:
+            found.begun.append(user_id)
+            continue
+        with suppress(accounts.NoSuchUser):  # another process has begun the erasure
             user, is_last_admin = accounts.lock_user(session, user_id)
             if is_last_admin:
                 found.kept.append(user_id)
-            elif accounts.is_erasure_begun(user):
-                found.begun.append(user_id)
             else:
                 found.session_ids += accounts.begin_erasure(session, user, actor_id=None, origin=origin)
                 reason = "restored from a backup"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES, ID_BYTES = 32, 4
+HEXADECIMAL = re.compile("[0-9a-f]+")
 
 
 class InvalidSignature(Exception):
@@ -30,18 +32,24 @@ class Signer:
         signature = _digest(self._keys[self.current], content)
         return json.dumps({**content, "key_id": self.current, "hmac": signature}).encode()
 
-    def verify(self, signed: bytes) -> dict[str, Any]:
-        """Return the content of a signed JSON text; raises `InvalidSignature`."""
+    def verify(self, signed: bytes) -> tuple[dict[str, Any], str]:
+        """Return the content of a signed JSON text, and the id of the key; raises `InvalidSignature`."""
         try:
             content: dict[str, Any] = json.loads(signed)
-            key_id, signature = str(content.pop("key_id")), str(content.pop("hmac"))
+            key_id, signature = content.pop("key_id"), content.pop("hmac")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise InvalidSignature("it has no signature") from None
+        if not (_is_hexadecimal(key_id, 2 * ID_BYTES) and _is_hexadecimal(signature, 64)):
+            raise InvalidSignature("it has no signature")
         if key_id not in self._keys:
-            raise InvalidSignature(f"its key {key_id:.8} is not in MASTER_ENCRYPTION_KEY or LEGACY_ENCRYPTION_KEYS")
-        if not hmac.compare_digest(signature.encode(), _digest(self._keys[key_id], content).encode()):
+            raise InvalidSignature(f"its key {key_id} is not in MASTER_ENCRYPTION_KEY or LEGACY_ENCRYPTION_KEYS")
+        if not hmac.compare_digest(signature, _digest(self._keys[key_id], content)):
             raise InvalidSignature("its signature is wrong")
-        return content
+        return content, key_id
+
+
+def _is_hexadecimal(value: object, length: int) -> bool:
+    return isinstance(value, str) and len(value) == length and HEXADECIMAL.fullmatch(value) is not None
 
 
 def _digest(key: bytes, content: Mapping[str, Any]) -> str:

@@ -5,11 +5,12 @@ A backup of the database lacks the erasures made after it; the storage has them,
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
@@ -17,8 +18,6 @@ from app.platform.database.base import utc_now
 from app.platform.storage import Storage
 from app.privacy.models import Erasure
 from app.privacy.signatures import InvalidSignature, Signer
-
-logger = logging.getLogger(__name__)
 
 FOLDER = "erasures/"
 TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
@@ -58,10 +57,11 @@ class TombstoneStore:
             self.write(session, erasure)
         return len(missing)
 
-    def sync(self, session: Session) -> list[str]:
+    def sync(self, session: Session, *, repair: bool = False) -> list[str]:
         """Copy tombstones from the storage to the database and back, until both have all.
 
-        Returns a message for each object that is no tombstone of this service; it has no effect.
+        Returns a message for each object that is no tombstone of this service; it has no effect. `repair`: also read
+        the tombstones that both have, and write those again that are damaged in the storage.
         """
         in_database = {Identity(user_id, time): row_id for row_id, user_id, time in session.execute(_identities())}
         in_storage = {identity for key in self._storage.list_keys(FOLDER) if (identity := _parse_key(key))}
@@ -69,12 +69,28 @@ class TombstoneStore:
         for identity in in_storage - in_database.keys():
             try:
                 session.add(self._read(identity))
+                session.commit()
             except InvalidSignature as error:
                 problems.append(f"{_key(identity)} is no tombstone of this service, and is ignored: {error}")
-            session.commit()
-        for identity in in_database.keys() - in_storage:
+            except IntegrityError:  # another process has copied it
+                session.rollback()
+        damaged = self._damaged(in_database.keys() & in_storage) if repair else {}
+        problems += [
+            f"{_key(identity)} was damaged and is written again: {error}" for identity, error in damaged.items()
+        ]
+        for identity in (in_database.keys() - in_storage) | damaged.keys():
             self.write(session, session.get_one(Erasure, in_database[identity]))
         return problems
+
+    def _damaged(self, identities: Iterable[Identity]) -> dict[Identity, InvalidSignature]:
+        """Return the tombstones in the storage whose signature is not valid, and why."""
+        damaged = {}
+        for identity in identities:
+            try:
+                self._read(identity)
+            except InvalidSignature as error:
+                damaged[identity] = error
+        return damaged
 
     def _read(self, identity: Identity) -> Erasure:
         """Return a tombstone of the storage; raises `InvalidSignature`."""
@@ -83,7 +99,7 @@ class TombstoneStore:
                 signed = file.read(MAX_BYTES)
         except FileNotFoundError:
             raise InvalidSignature("it was deleted") from None
-        content = self._signer.verify(signed)
+        content, key_id = self._signer.verify(signed)
         erased_at = datetime.fromisoformat(content["erased_at"])
         if content != _content(identity, erased_at):
             raise InvalidSignature("it belongs to another name")
@@ -93,7 +109,7 @@ class TombstoneStore:
             erased_at=erased_at,
             session_ids=[],
             stored_at=utc_now(),
-            stored_key_id=self._signer.current,
+            stored_key_id=key_id,
         )
 
 
@@ -125,6 +141,7 @@ def _parse_key(key: str) -> Identity | None:
     """Return the identity that a storage key contains; None if the object is not a tombstone."""
     user_id, _, time = key.removeprefix(FOLDER).removesuffix(".json").partition("-")
     try:
-        return Identity(int(user_id), datetime.strptime(time, TIME_FORMAT).replace(tzinfo=UTC))
+        identity = Identity(int(user_id), datetime.strptime(time, TIME_FORMAT).replace(tzinfo=UTC))
     except ValueError:
         return None
+    return identity if _key(identity) == key else None

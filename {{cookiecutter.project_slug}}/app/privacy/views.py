@@ -53,8 +53,9 @@ def data_export(headers: dict[str, Any]) -> Response:
     session, user_id = db.session(), current_caller().user_id
     if accounts.get(session, user_id) is None:
         raise account_deleted()
-    chunks = export.export(session, user_id, personal_data_of(current_app))
     passphrase = headers.get("passphrase")
+    service.record_export(session, user_id, encrypted=passphrase is not None, origin=request_origin())
+    chunks = export.export(session, user_id, personal_data_of(current_app))
     if passphrase is None:
         return _attachment(_prefetch_first(chunks), "data-export.json", "application/json")
     try:
@@ -116,5 +117,6 @@ def _attachment(content: Iterable[bytes], name: str, mimetype: str) -> Response:
 def _store_tombstone(erasure: Erasure) -> None:
     try:
         tombstones_of(current_app).write(db.session(), erasure)
-    except StorageUnavailable:
+    except (StorageUnavailable, SQLAlchemyError):
+        db.session().rollback()
         logger.warning("the tombstone of user %s was not written to the storage; a task retries", erasure.user_id)

@@ -164,8 +164,8 @@ def test_unchanged_role_keeps_the_session(
     response = client.put(f"{USERS}/{admin.id}/role", json={"role": "admin"}, headers=headers)
 
     assert response.status_code == 200
-    assert client.get(USERS, headers=headers).status_code == 200  # the session is still active
     assert audit_entries() == []
+    assert client.get(USERS, headers=headers).status_code == 200  # the session is still active
 
 
 @pytest.mark.req("A5")
@@ -178,8 +178,8 @@ def test_last_admin_cannot_be_demoted(
     assert response.status_code == 409
     assert response.get_json()["message"] == "This is the last admin. Give another user the role admin first."
     assert admin.role == "admin"
-    assert client.get(USERS, headers=headers).status_code == 200
     assert audit_entries() == []
+    assert client.get(USERS, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 from app.platform.api.fields import VisibleText
 
 ACCOUNT = {"email": "ada@example.com", "password": "correct horse battery staple"}
-DISGUISED = ["\u202enimda", "Ada\x7f", "Ada\x85", "Ad\u200ba", "\ufeffAda", "Ada\u2028", "\u3164"]
+BLANK = [" ", "\u00a0", "\u2800", "\u200d", "\ufe0f", "Ada\u200d", "Ada \u200dB", "\u2065", "\U000e0fff"]
+DISGUISED = ["\u202enimda", "Ada\x7f", "Ada\x85", "Ad\u200ba", "\ufeffAda", "Ada\u2028", "\u3164", *BLANK]
 ORDINARY = ["Ada", "Zoë O\u2019Brien", "नेपा\u200dल", "\U0001f469\u200d\U0001f52c", "❤\ufe0f", "李小龍"]
 
 
@@ -21,7 +22,7 @@ def test_disguised_name_is_rejected(client: FlaskClient, headers: dict[str, str]
 
     for response in (registered, changed):
         assert response.status_code == 422
-        assert response.get_json()["errors"] == {"display_name": ["Must not contain invisible characters."]}
+        assert response.get_json()["errors"] == {"display_name": ["Must not be blank or contain invisible characters."]}
 
 
 @pytest.mark.parametrize("name", ORDINARY)

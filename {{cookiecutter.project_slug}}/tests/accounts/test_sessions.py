@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app.accounts import refresh_tokens, service, tasks
+from app.accounts import refresh_tokens, service, tasks, user_sessions
 from app.accounts.models import User, UserSession
 from app.audit.models import AuditLog
 from app.platform.database.base import db, utc_now
@@ -213,7 +213,7 @@ def test_login_fails_if_password_changes_concurrently(
 
 def test_delete_old_sessions_removes_ended_and_expired_ones(app: Flask, session: Session, user: User) -> None:
     active, ended, expired = (make_session(session, user) for _ in range(3))
-    past_retention = utc_now() - service.SESSION_RETENTION - timedelta(hours=1)
+    past_retention = utc_now() - user_sessions.SESSION_RETENTION - timedelta(hours=1)
     ended.ended_at, expired.expires_at = past_retention, past_retention
     session.commit()
 

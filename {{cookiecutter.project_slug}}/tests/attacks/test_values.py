@@ -228,6 +228,7 @@ def credentials_of_erased_user(attacker: Attacker) -> dict[str, str]:
     return credentials
 
 
+@pytest.mark.fault("F61")
 def test_requests_of_erased_account_cause_no_server_error(attacker: Attacker) -> None:
     for route in attacker.routes():
         if route.is_public:

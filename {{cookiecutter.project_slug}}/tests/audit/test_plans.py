@@ -20,8 +20,8 @@ TIME = datetime(2026, 1, 2, tzinfo=UTC)
 CURSOR = (TIME, ROWS // 2)
 
 FILL = [
-    f"""INSERT INTO audit_logs (created_at, actor_id, action, details)
-        SELECT timestamptz '2026-01-01 00:00+00' + n * interval '6 seconds', mod(n, 200),
+    f"""INSERT INTO audit_logs (created_at, actor_id, target_type, target_id, action, details)
+        SELECT timestamptz '2026-01-01 00:00+00' + n * interval '6 seconds', mod(n, 200), 'user', mod(n, 200)::text,
                CASE WHEN mod(n, 3000) = 0 THEN 'user.role_changed' ELSE 'user.signed_in' END, json_build_object()
         FROM generate_series(1, {ROWS}) n""",
     "ANALYZE",
@@ -34,6 +34,8 @@ QUERIES: dict[str, Callable[[Session], object]] = {
     "by actor, later page": lambda session: service.entries(session, limit=50, actor_id=7, cursor=CURSOR),
     "by rare action": lambda session: service.entries(session, limit=50, action="user.role_changed"),
     "by common action": lambda session: service.entries(session, limit=50, action="user.signed_in"),
+    "by target": lambda session: service.entries(session, limit=50, target="user:7"),
+    "by target, later page": lambda session: service.entries(session, limit=50, target="user:7", cursor=CURSOR),
     "since": lambda session: service.entries(session, limit=50, since=TIME),
     "all filters": lambda session: service.entries(
         session, limit=50, actor_id=0, action="user.role_changed", since=TIME, cursor=(datetime.now(UTC), ROWS)

@@ -31,7 +31,7 @@ visible_characters = st.characters(
 schemathesis.openapi.format("date-time", times.map(datetime.isoformat))
 schemathesis.openapi.format("cursor", st.builds(encode_cursor, times, numbers))
 schemathesis.openapi.format("password", st.just(PASSWORD))
-schemathesis.openapi.format("visible-text", st.text(visible_characters, min_size=1))
+schemathesis.openapi.format("visible-text", st.text(visible_characters, min_size=1).filter(str.strip))
 for name, texts in fuzz_formats().items():
     schemathesis.openapi.format(name, texts)
 schemathesis.openapi.media_type("text/csv", st.sampled_from([b"a,b\n1,2\n", b"a;b\n1;2\n", "é\nü\n".encode()]))

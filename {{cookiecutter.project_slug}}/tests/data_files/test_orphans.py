@@ -210,13 +210,46 @@ def test_one_run_quarantines_a_bounded_number(
     assert (first.quarantined, second.quarantined) == (4, 2)
 
 
-def test_objects_without_a_day_stay_in_the_quarantine(session: Session, owned_storage: Storage) -> None:
-    put_old(owned_storage, "quarantine/a", "quarantine/20261301/data-files/7/a")
+def test_objects_with_other_names_are_left_alone(session: Session, owned_storage: Storage) -> None:
+    folder = Path(owned_storage._folder or "")
+    names = ["quarantine/a", "quarantine/20261301/data-files/7/a", "quarantine/2020111/b", "quarantine/20200101"]
+    put_old(owned_storage, *names)
+    for name in ("data-files/5/a b", "quarantine/20200102/x y"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    put_old(owned_storage, "data-files/7/a")
 
     result = clean(session, owned_storage)
 
-    assert result == orphans.Result(0, 0, 0)
-    assert len(objects(owned_storage, orphans.QUARANTINE)) == 2
+    assert result == orphans.Result(1, 0, 0)
+    assert all((folder / name).exists() for name in names)
+
+
+def test_quarantined_copy_never_replaces_a_file(
+    app: Flask, session: Session, owned_storage: Storage, user: User
+) -> None:
+    key = make_file(app, session, user, b"the file").storage_key
+    put_old(owned_storage, f"quarantine/20260101/{key}")
+
+    result = clean(session, owned_storage)
+
+    assert result == orphans.Result(0, 0, 1)
+    assert owned_storage.open(key).read() == b"the file"
+
+
+def test_few_orphans_a_day_are_not_accepted_every_day(
+    session: Session, owned_storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "ALWAYS_ALLOWED", 2)
+    put_old(owned_storage, "data-files/7/a", "data-files/7/b")
+    first = clean(session, owned_storage)
+    put_old(owned_storage, "data-files/7/c")
+
+    with pytest.raises(orphans.TooManyOrphans, match="3 of 3 stored files have no row"):
+        clean(session, owned_storage)
+
+    assert first.quarantined == 2
 
 
 def test_command_says_that_the_storage_is_unavailable(

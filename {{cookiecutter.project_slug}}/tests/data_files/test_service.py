@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from app.accounts import service as accounts
 from app.accounts.models import User
 from app.audit.models import AuditLog
 from app.data_files import erase, service
@@ -161,3 +162,31 @@ def test_statistics_count_files_bytes_and_tests(app: Flask, session: Session, us
         "bytes": len(CSV) + 5,
         "tests": {"pending": 0, "running": 0, "passed": 0, "failed": 1},
     }
+
+
+@pytest.mark.req("P3")
+def test_upload_of_a_user_that_is_being_erased_stores_nothing(
+    app: Flask, session: Session, storage: Storage, user: User
+) -> None:
+    with app.app_context():
+        accounts.begin_erasure(session, user, actor_id=user.id, origin=ORIGIN)
+        session.commit()
+
+    with pytest.raises(service.OwnerDeleted):
+        add(session, storage, user.id)
+
+    assert objects(storage) == []
+
+
+@pytest.mark.req("P3")
+def test_erasure_without_a_broker_deletes_the_content_itself(
+    app: Flask, session: Session, storage: Storage, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_file(app, session, user)
+    monkeypatch.setattr("app.data_files.tasks.delete_objects.try_delay", lambda _: False)
+
+    with app.app_context():
+        for _ in erase(db.session(), user.id):
+            db.session().commit()
+
+    assert objects(storage) == []

@@ -60,6 +60,16 @@ def personal_tables() -> list[sa.Table]:
     return tables
 
 
+def tables_with_rows(session: Session, person: Person) -> set[str]:
+    """Return the tables that still have a row of this person."""
+    session.rollback()
+    return {
+        table.name
+        for table in personal_tables()
+        if session.execute(sa.select(table.c.id).where(table.c.id.in_(person.ids(table)))).first()
+    }
+
+
 def empty_columns(person: Person) -> set[str]:
     """Return the columns of the tables with personal data that have no value in any row of this person."""
     return {

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Barrier, Thread
 
@@ -14,21 +13,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app.accounts.models import User, UserSession
+from app.accounts.models import User
 from app.accounts.service import LastAdmin, NoSuchUser
 from app.audit.models import AuditLog
 from app.platform.database.base import db, utc_now
-from app.platform.personal_data import PersonalDataSource
-from app.platform.security import sessions
 from app.platform.storage import Storage, StorageUnavailable
 from app.platform.web.client_address import RequestOrigin
 from app.platform.web.route_policy import policy_of
 from app.privacy import service
 from app.privacy.models import Erasure
-from app.privacy.tasks import reapply as reapply_task
 from app.privacy.tasks import sync_tombstones
 from tests.accounts.factory import bearer, make_user
-from tests.privacy.person_factory import Person, create_person_with_data, personal_tables
+from tests.privacy.person_factory import create_person_with_data, personal_tables, tables_with_rows
 
 pytestmark = pytest.mark.usefixtures("storage")
 
@@ -37,16 +33,6 @@ ADMIN_ONLY = "/api/v1/admin/users"  # does not read the account: 403 for a user'
 REGISTRATION = {"email": "ada@example.com", "password": "correct horse battery staple"}
 NO_ORIGIN = RequestOrigin(None, None)
 Entries = Callable[[], Sequence[AuditLog]]
-
-
-def tables_with_rows(session: Session, person: Person) -> set[str]:
-    """Return the tables that still have a row of this person."""
-    session.rollback()
-    return {
-        table.name
-        for table in personal_tables()
-        if session.execute(sa.select(table.c.id).where(table.c.id.in_(person.ids(table)))).first()
-    }
 
 
 @pytest.mark.req("P3")
@@ -175,98 +161,6 @@ def test_concurrent_erasures_keep_one_admin(app: Flask, session: Session) -> Non
 def test_erasure_of_an_unknown_user_raises(session: Session) -> None:
     with pytest.raises(NoSuchUser):
         service.begin_erasure(session, 4711, origin=NO_ORIGIN)
-
-
-def test_begun_erasure_ends_every_access(
-    app: Flask, client: FlaskClient, session: Session, audit_entries: Entries
-) -> None:
-    user = make_user(session, email="ada@example.com", role="admin", display_name="Ada")
-    make_user(session, role="admin")
-    headers = bearer(app, user)
-
-    with app.app_context():
-        erasure = service.begin_erasure(session, user.id, origin=NO_ORIGIN)
-
-    session.expire_all()
-    assert session.scalars(sa.select(UserSession.ended_at)).one() is not None
-    assert user.email.endswith("@erased.invalid")
-    assert (user.display_name, user.role, user.password_hash) == (None, "user", "")
-    assert len(erasure.session_ids) == 1
-    assert audit_entries()[-1].action == "user.erased"
-    assert client.post("/api/v1/auth/register", json=REGISTRATION).status_code == 201
-    with app.app_context():
-        sessions.revoke(erasure.session_ids)
-    assert client.get(ADMIN_ONLY, headers=headers).status_code == 401
-
-
-@pytest.mark.fault("F54")
-def test_erasure_that_takes_long_goes_on_in_a_task(
-    app: Flask,
-    client: FlaskClient,
-    session: Session,
-    headers: dict[str, str],
-    audit_entries: Entries,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    person = create_person_with_data(app, session)
-    own_headers = bearer(app, session.get_one(User, person.user_id))
-    started: list[bool] = []
-    monkeypatch.setattr("app.privacy.views.ERASE_SECONDS", -1.0)
-    monkeypatch.setattr(reapply_task, "try_delay", lambda: started.append(True))
-
-    response = client.delete(ME, headers=own_headers)
-    after_the_request = tables_with_rows(session, person)
-    retried = client.delete(ME, headers=own_headers)
-    with app.app_context():
-        reapply_task()
-
-    assert (response.status_code, response.get_json()) == (
-        202,
-        {"message": "Your account is closed. Its data is being deleted."},
-    )
-    assert retried.status_code == 401
-    assert started == [True]
-    assert "users" in after_the_request
-    assert tables_with_rows(session, person) == {"audit_logs"}
-    assert [entry.action for entry in audit_entries()].count("user.erased") == 1
-    assert client.get(ME, headers=headers).status_code == 200
-
-
-@pytest.mark.fault("F54")
-def test_erasure_that_fails_half_way_goes_on_in_a_task(
-    app: Flask, client: FlaskClient, session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    person = create_person_with_data(app, session)
-    started: list[bool] = []
-    monkeypatch.setattr(reapply_task, "try_delay", lambda: started.append(True))
-
-    def fail(*_: object) -> None:
-        raise sa.exc.OperationalError("DELETE", {}, Exception("a lock timeout"))
-
-    with monkeypatch.context() as failing:
-        failing.setattr("app.accounts.service.delete", fail)
-        response = client.delete(ME, headers=bearer(app, session.get_one(User, person.user_id)))
-    with app.app_context():
-        reapply_task()
-
-    assert response.status_code == 202
-    assert started == [True]
-    assert tables_with_rows(session, person) == {"audit_logs"}
-
-
-def test_every_portion_is_committed_and_can_be_the_last(session: Session, user: User) -> None:
-    def erase(session: Session, user_id: int) -> Iterator[None]:
-        for name in ("first", "second"):
-            session.get_one(User, user_id).display_name = name
-            yield
-
-    source = PersonalDataSource((), lambda *_: None, erase)
-
-    finished = service.finish_erasure(session, user.id, [source], deadline=time.monotonic())
-
-    session.rollback()
-    session.refresh(user)
-    assert (finished, user.display_name) == (False, "first")
 
 
 @pytest.mark.req("P3")

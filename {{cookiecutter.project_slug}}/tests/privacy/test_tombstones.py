@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -12,51 +11,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from app.accounts import service as accounts
 from app.accounts.models import User, UserSession
 from app.audit.models import AuditLog
 from app.platform.storage import Storage, StorageUnavailable
 from app.privacy import tasks
 from app.privacy.models import Erasure
-from app.privacy.signatures import Signer
-from tests.accounts.factory import bearer, make_session, make_user
-from tests.conftest import ReplaceComponent
+from tests.accounts.factory import bearer, make_user
+from tests.privacy.restored_users import reapply, restore, user_ids
 
 pytestmark = pytest.mark.usefixtures("storage")
 
 ADMIN_ONLY = "/api/v1/admin/users"  # does not read the account: 403 for a user's valid session, 401 for a revoked one
 Entries = Callable[[], Sequence[AuditLog]]
-
-
-@pytest.fixture
-def erased_user(client: FlaskClient, session: Session, user: User, headers: dict[str, str]) -> tuple[int, datetime]:
-    """The id and the registration time of an erased user."""
-    identity = user.id, user.created_at
-    assert client.delete("/api/v1/users/me", headers=headers).status_code == 204
-    session.expunge(user)
-    return identity
-
-
-def restore(session: Session, user_id: int, created_at: datetime) -> User:
-    """Insert an erased user again, as the restore of an older backup does."""
-    user = make_user(session, id=user_id, created_at=created_at)
-    make_session(session, user)
-    session.execute(sa.delete(Erasure))
-    session.commit()
-    return user
-
-
-def storage_key(user: User) -> str:
-    return f"erasures/{user.id}-{user.created_at:%Y%m%dT%H%M%S%f}Z.json"
-
-
-def user_ids(session: Session) -> list[int]:
-    session.rollback()
-    return list(session.scalars(sa.select(User.id).order_by(User.id)))
-
-
-def reapply(app: Flask) -> tuple[int, str]:
-    result = app.test_cli_runner().invoke(args=["erasures", "reapply"])
-    return result.exit_code, result.output
 
 
 def fail(*_: object) -> None:
@@ -104,71 +71,6 @@ def test_reapply_keeps_the_only_admin(app: Flask, session: Session, erased_user:
     kept = f"user {admin.id} is the only admin and is not erased: make another user an admin, then run flask erasures"
     assert result == (0, f"{kept} reapply\nerasures: 0 reapplied\n")
     assert user_ids(session) == [admin.id]
-
-
-@pytest.mark.fault("F56")
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "it has no signature"),
-        (b"[]", "it has no signature"),
-        (b"{" * 5000, "it has no signature"),
-        (b'{"user_id": 1, "key_id": "0000", "hmac": ""}', "its key 0000 is not in MASTER_ENCRYPTION_KEY"),
-    ],
-)
-def test_object_without_a_signature_erases_nobody(
-    app: Flask, session: Session, user: User, storage: Storage, content: bytes, reason: str
-) -> None:
-    storage.put(storage_key(user), content)
-
-    reapplied = reapply(app)
-    initialized = app.test_cli_runner().invoke(args=["init-db"])
-
-    assert reapplied[0] == initialized.exit_code == 0
-    for output in (reapplied[1], initialized.output):
-        assert f"{storage_key(user)} is no tombstone of this service, and is ignored: {reason}" in output
-        assert "erasures: 0 reapplied" in output
-    assert user_ids(session) == [user.id]
-
-
-@pytest.mark.fault("F56")
-def test_changed_and_copied_tombstones_erase_nobody(
-    app: Flask, session: Session, erased_user: tuple[int, datetime], other_user: User, storage: Storage
-) -> None:
-    (key,) = storage.list_keys("erasures/")
-    signed = storage.open(key).read()
-    users = [other_user, make_user(session)]
-    changed = json.loads(signed) | {"user_id": users[1].id, "user_created_at": users[1].created_at.isoformat()}
-    storage.put(storage_key(users[0]), signed)
-    storage.put(storage_key(users[1]), json.dumps(changed).encode())
-
-    status, output = reapply(app)
-
-    assert status == 0
-    assert (
-        f"{storage_key(users[0])} is no tombstone of this service, and is ignored: it belongs to another name" in output
-    )
-    assert f"{storage_key(users[1])} is no tombstone of this service, and is ignored: its signature is wrong" in output
-    assert user_ids(session) == [user.id for user in users]
-
-
-@pytest.mark.fault("F56")
-def test_tombstones_are_signed_again_after_a_rotation(
-    app: Flask, session: Session, erased_user: tuple[int, datetime], replace_component: ReplaceComponent
-) -> None:
-    old, new = "an earlier secret", "the current secret"
-    with app.app_context():
-        replace_component(Signer([old]))
-        tasks.sync_tombstones()
-        replace_component(Signer([new, old]))
-        tasks.sync_tombstones()
-        replace_component(Signer([new]))
-    restore(session, *erased_user)
-
-    result = reapply(app)
-
-    assert result == (0, "erasures: 1 reapplied\n")
-    assert user_ids(session) == []
 
 
 @pytest.mark.req("A2", "P3")
@@ -269,3 +171,27 @@ def test_reapply_compares_tombstones_in_batches(app: Flask, session: Session, mo
     reapply(app)
 
     assert user_ids(session) == [users[4].id]
+
+
+@pytest.mark.fault("F54")
+def test_failing_deletion_of_one_user_does_not_keep_the_others(
+    app: Flask, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_user(session), make_user(session)
+    for user in (first, second):
+        session.add(Erasure(user_id=user.id, user_created_at=user.created_at, session_ids=[]))
+    session.commit()
+    delete = accounts.delete
+
+    def fail_for_first(own_session: Session, user_id: int) -> None:
+        if user_id == first.id:
+            raise sa.exc.OperationalError("DELETE", {}, Exception("a lock timeout"))
+        delete(own_session, user_id)
+
+    monkeypatch.setattr(accounts, "delete", fail_for_first)
+
+    status, output = reapply(app)
+
+    assert status == 0
+    assert f"user {first.id} is not erased completely" in output
+    assert user_ids(session) == [first.id]

@@ -13,7 +13,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from marshmallow.exceptions import SCHEMA
 
 from app.platform.components import platform_of
-from app.platform.visible_text import EMOJI_STYLE, JOINERS, has_invisible
+from app.platform.visible_text import is_readable
 
 # RFC 3339, also with a space and without seconds or zone, as many clients write it.
 TIME = re.compile(
@@ -150,8 +150,8 @@ class VisibleText(PlainText):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if not self.is_too_long(text) and has_invisible(text, allowed=JOINERS + EMOJI_STYLE):
-            raise ValidationError("Must not contain invisible characters.")
+        if text and not self.is_too_long(text) and not is_readable(text):
+            raise ValidationError("Must not be blank or contain invisible characters.")
         return text
 
 

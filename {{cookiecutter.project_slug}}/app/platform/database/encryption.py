@@ -66,7 +66,7 @@ class Keyring:
             )
         try:
             return self._keys[kid].decrypt(token).decode()
-        except InvalidToken:
+        except (InvalidToken, ValueError):  # the latter: the token or the text has characters that no token has
             raise DecryptionError(f"A value of the encryption key {kid} is corrupt or was tampered with.") from None
 
 

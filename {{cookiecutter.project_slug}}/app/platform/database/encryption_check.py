@@ -9,24 +9,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.platform.database.base import db
-from app.platform.database.encryption import DecryptionError, MissingKey, encrypted_columns, keyring_of
+from app.platform.database.encryption import DecryptionError, Keyring, MissingKey, encrypted_columns, keyring_of
 
 SAMPLE = 20  # values of each column
+MIN_SAMPLE = 3  # fewer values can be damaged by chance
 NEWEST_ROWS = 1000  # of each table, among which values are sampled
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The newest values of an encrypted column: how many there are, and why some of them cannot be decrypted."""
+    """The newest values of an encrypted column: how many there are, and why some of them cannot be decrypted.
+
+    `has_wrong_key`: the key of every one is missing, and no value of the column is under a key of the process.
+    """
 
     column: str
     size: int
     errors: tuple[DecryptionError, ...]
-
-    @property
-    def has_wrong_key(self) -> bool:
-        """Whether the key of every value is missing."""
-        return bool(self.size) and [type(error) for error in self.errors] == [MissingKey] * self.size
+    has_wrong_key: bool = False
 
     def __str__(self) -> str:
         reasons = " ".join(dict.fromkeys(map(str, self.errors)))
@@ -53,4 +53,13 @@ def _sample(connection: sa.Connection, column: sa.Column[Any]) -> Sample:
             keyring.decrypt(value)
         except DecryptionError as error:
             errors.append(error)
-    return Sample(str(column), len(values), tuple(errors))
+    are_missing = len(values) >= MIN_SAMPLE and [type(error) for error in errors] == [MissingKey] * len(values)
+    has_wrong_key = are_missing and not _has_value_of(keyring, connection, column)
+    return Sample(str(column), len(values), tuple(errors), has_wrong_key)
+
+
+def _has_value_of(keyring: Keyring, connection: sa.Connection, column: sa.Column[Any]) -> bool:
+    """Whether any value of a column is under a key of the keyring."""
+    stored = sa.type_coerce(column, sa.Text)
+    own = sa.or_(*(stored.like(f"enc:{key_id}:%") for key_id in keyring.ids))
+    return connection.scalar(sa.select(sa.literal(1)).select_from(column.table).where(own).limit(1)) is not None

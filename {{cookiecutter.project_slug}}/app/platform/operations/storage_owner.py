@@ -5,6 +5,8 @@ A storage contains the id of its database (`database-id`). A restored backup of 
 
 from __future__ import annotations
 
+import logging
+
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
@@ -14,9 +16,13 @@ from app.platform.components import platform_of
 from app.platform.database.base import db
 from app.platform.database.identity import database_id
 from app.platform.operations.startup import register_seed
+from app.platform.settings.declarations import settings_of
 from app.platform.storage import Storage, StorageUnavailable, storage_of
+from app.platform.web.problems import service_unavailable
 
-KEY = "database-id"
+logger = logging.getLogger(__name__)
+
+KEY, MAX_BYTES = "database-id", 64
 ADOPT = "flask storage adopt"
 
 storage_commands = AppGroup("storage", help="Manage the storage of files.")
@@ -53,12 +59,24 @@ def claim(session: Session, storage: Storage) -> None:
 
 
 def claim_once(session: Session) -> None:
-    """Claim the storage of the current app, once per process: before a file is stored."""
+    """Claim the storage of the current app, once per process: before a file is stored.
+
+    In production, a storage of another database is a 503 problem: that database's job would remove the file. Elsewhere
+    databases are created anew every day, so the storage follows.
+    """
     storage, claimed = storage_of(current_app), platform_of(current_app).get_or_create(Claimed)
-    if id(storage) not in claimed:
-        claim(session, storage)
-        session.rollback()  # the request goes on with the storage, which needs no database connection
-        claimed.add(id(storage))
+    if id(storage) in claimed:
+        return
+    claim(session, storage)
+    try:
+        require_ownership(session, storage)
+    except ForeignStorage as error:
+        logger.error("%s", error)  # noqa: TRY400 - the error's text is enough
+        if settings_of(current_app).in_production:
+            raise service_unavailable("Files cannot be stored right now.") from None
+        adopt(session, storage)
+    session.rollback()  # the request goes on with the storage, which needs no database connection
+    claimed.add(id(storage))
 
 
 def adopt(session: Session, storage: Storage) -> None:
@@ -93,6 +111,6 @@ def _owner(storage: Storage) -> str:
     """Return the id of the database that the storage belongs to; empty if there is none."""
     try:
         with storage.open(KEY) as file:
-            return file.read().decode(errors="replace").strip()
+            return file.read(MAX_BYTES).decode(errors="replace").strip()
     except FileNotFoundError:
         return ""

@@ -133,9 +133,20 @@ def test_altered_value_reads_as_empty_and_is_logged(session: Session, caplog: py
 
 
 @pytest.mark.fault("F55")
-def test_altered_value_fails_no_request(app: Flask, client: FlaskClient, session: Session) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: "enc:00000000:gAAAAA" + "A" * 80,
+        lambda stored: f"{stored[:40]}éééé{stored[44:]}",
+        lambda stored: stored[:40],
+    ],
+    ids=["another key", "not ASCII", "cut"],
+)
+def test_altered_value_fails_no_request(
+    app: Flask, client: FlaskClient, session: Session, damage: Callable[[str], str]
+) -> None:
     admin = make_user(session, role="admin", display_name="Ann")
-    change_stored_name(session, admin, "enc:00000000:gAAAAA" + "A" * 80)
+    change_stored_name(session, admin, damage(stored_name(session, admin)))
     headers = bearer(app, admin)
     credentials = {"email": admin.email, "password": PASSWORD}
 
@@ -143,13 +154,25 @@ def test_altered_value_fails_no_request(app: Flask, client: FlaskClient, session
         "sign-in": client.post("/api/v1/auth/login", json=credentials),
         "profile": client.get("/api/v1/users/me", headers=headers),
         "users": client.get("/api/v1/admin/users", headers=headers),
-        "export": client.get("/api/v1/users/me/data-export", headers=headers),
+        "export": client.get("/api/v1/users/me/data-export", headers=headers, buffered=True),
         "change": client.patch("/api/v1/users/me", json={"display_name": "Ada"}, headers=headers),
     }
 
     assert {name: response.status_code for name, response in requests.items()} == dict.fromkeys(requests, 200)
     assert requests["profile"].get_json()["display_name"] is None
     assert requests["change"].get_json()["display_name"] == "Ada"
+
+
+@pytest.mark.fault("F55")
+def test_altered_value_can_be_removed(
+    client: FlaskClient, session: Session, user: User, headers: dict[str, str]
+) -> None:
+    change_stored_name(session, user, "enc:00000000:gAAAAA" + "A" * 80)
+
+    client.patch("/api/v1/users/me", json={"display_name": None}, headers=headers)
+
+    session.rollback()
+    assert session.scalar(sa.text("SELECT display_name FROM users")) is None
 
 
 def test_apps_with_different_keys_share_a_process(app: Flask, session: Session) -> None:

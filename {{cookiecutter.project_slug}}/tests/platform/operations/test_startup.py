@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app import create_app
 from app.accounts.models import User
 from app.platform.database.base import db
+from app.platform.database.encryption import Keyring
 from tests.accounts.factory import make_user
 
 pytestmark = [pytest.mark.req("P1"), pytest.mark.fault("F55")]
@@ -36,13 +37,13 @@ def alter(session: Session, user: User) -> None:
 
 @pytest.mark.usefixtures("app")
 def test_wrong_key_ends_the_start_in_words(environment: Mapping[str, str], session: Session) -> None:
-    for name in ("Ann", "Bob"):
+    for name in ("Ann", "Bob", "Cid"):
         make_user(session, display_name=name)
 
     result = run({**environment, **OTHER_KEY}, "prepare")
 
     assert result.exit_code == 1
-    assert "2 of the newest 2 values of users.display_name cannot be decrypted. The value needs" in result.output
+    assert "3 of the newest 3 values of users.display_name cannot be decrypted. The value needs" in result.output
     assert "add the secret of that key to LEGACY_ENCRYPTION_KEYS" in result.output
 
 
@@ -57,6 +58,32 @@ def test_altered_value_is_a_warning(environment: Mapping[str, str], session: Ses
         assert result.exit_code == 0, result.output
         assert "warning: 1 of the newest 1 values of users.display_name cannot be decrypted." in result.output
         assert "is corrupt or was tampered with" in result.output
+
+
+@pytest.mark.usefixtures("app")
+def test_few_values_of_an_unknown_key_are_a_warning(environment: Mapping[str, str], session: Session) -> None:
+    for name in ("Ann", "Bob"):
+        make_user(session, display_name=name)
+
+    assert run({**environment, **OTHER_KEY}, "prepare").exit_code == 0
+
+
+@pytest.mark.usefixtures("app")
+def test_key_that_decrypts_older_values_is_no_wrong_key(
+    environment: Mapping[str, str], session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.platform.database.encryption_check.SAMPLE", 3)
+    lost = Keyring(["a secret that no setting contains"])
+    make_user(session, display_name="Ann")
+    for user in [make_user(session) for _ in range(3)]:
+        query = sa.text("UPDATE users SET display_name = :value WHERE id = :id")
+        session.execute(query, {"value": lost.encrypt("Bob"), "id": user.id})
+    session.commit()
+
+    result = run(environment, "prepare")
+
+    assert result.exit_code == 0
+    assert "warning: 3 of the newest 3 values of users.display_name cannot be decrypted." in result.output
 
 
 @pytest.mark.usefixtures("app")

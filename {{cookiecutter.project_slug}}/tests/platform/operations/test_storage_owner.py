@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 from app.platform.database.base import db
 from app.platform.database.identity import DatabaseIdentity, database_id
 from app.platform.operations.storage_owner import ForeignStorage, adopt, claim, claim_once, require_ownership
+from app.platform.settings.declarations import Settings
 from app.platform.storage import Storage, StorageUnavailable
+from app.platform.web.problems import Problem
 
 pytestmark = [pytest.mark.req("D7"), pytest.mark.fault("F53")]
 
@@ -108,3 +110,22 @@ def test_adopted_storage_belongs_to_one_database(session: Session, foreign: Stor
 
     with pytest.raises(ForeignStorage):
         require_ownership(session, foreign)
+
+
+def test_uploads_do_not_go_to_a_foreign_storage_in_production(
+    app: Flask, foreign: Storage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Settings, "in_production", True)
+
+    with app.app_context(), pytest.raises(Problem) as rejected:
+        claim_once(db.session())
+
+    assert rejected.value.code == 503
+    assert "belongs to another database" in caplog.text
+
+
+def test_storage_follows_the_database_elsewhere(app: Flask, session: Session, foreign: Storage) -> None:
+    with app.app_context():
+        claim_once(db.session())
+
+    require_ownership(session, foreign)
