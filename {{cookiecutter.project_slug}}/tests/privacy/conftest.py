@@ -12,9 +12,7 @@ from app.accounts.models import User
 
 
 @pytest.fixture
-def erased_user(
-    client: FlaskClient, session: Session, user: User, headers: dict[str, str], storage: Storage
-) -> tuple[int, datetime]:
+def erased_user(client: FlaskClient, session: Session, user: User, headers: dict[str, str]) -> tuple[int, datetime]:
     """The id and the registration time of an erased user."""
     identity = user.id, user.created_at
     assert client.delete("/api/v1/users/me", headers=headers).status_code == 204
