@@ -31,7 +31,7 @@ def users(
 
     Users that are being erased are left out.
     """
-    query = sa.select(User).where(User.email.not_like(f"%@{erasure.DOMAIN}"))
+    query = sa.select(User).where(sa.not_(erasure.IS_BEING_ERASED))
     if email is not None:
         query = query.where(User.email == email)
     if role is not None:

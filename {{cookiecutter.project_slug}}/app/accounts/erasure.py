@@ -13,7 +13,8 @@ from app.accounts.user_sessions import end_sessions
 from app.platform.security import credentials
 from app.platform.web.client_address import RequestOrigin
 
-DOMAIN = "erased.invalid"  # of the e-mail of a user that is being erased; registration rejects it (RFC 2606)
+SUFFIX = "@erased.invalid"  # of the e-mail of a user that is being erased; registration rejects it (RFC 2606)
+IS_BEING_ERASED = User.email.endswith(SUFFIX)
 
 
 def begin_erasure(session: Session, user: User, *, actor_id: int | None, origin: RequestOrigin) -> Sequence[int]:
@@ -23,14 +24,14 @@ def begin_erasure(session: Session, user: User, *, actor_id: int | None, origin:
     """
     credentials.revoke_all(session, user.id, actor_id=actor_id, origin=origin)
     ended = end_sessions(session, user.id)
-    user.email = f"{secrets.token_hex(16)}@{DOMAIN}"
+    user.email = secrets.token_hex(16) + SUFFIX
     user.password_hash, user.display_name, user.role = "", None, "user"
     return ended
 
 
 def is_being_erased(user: User) -> bool:
     """Whether the erasure of a user has begun."""
-    return user.email.endswith(f"@{DOMAIN}")
+    return user.email.endswith(SUFFIX)
 
 
 def delete(session: Session, user_id: int) -> None:
@@ -38,4 +39,4 @@ def delete(session: Session, user_id: int) -> None:
 
     SQLite assigns ids again: another user with the same id stays.
     """
-    session.execute(sa.delete(User).where(User.id == user_id, User.email.endswith(f"@{DOMAIN}")))
+    session.execute(sa.delete(User).where(User.id == user_id, IS_BEING_ERASED))

@@ -59,7 +59,7 @@ class Registration(RequestSchema):
     @validates("email")
     def check_reachable(self, value: str, **_: object) -> None:
         """Reject an address to which no server can send: its owner could never reset the password."""
-        if value.endswith(f"@{erasure.DOMAIN}"):
+        if value.endswith(erasure.SUFFIX):
             raise ValidationError(INVALID)
         if not value.isascii() and not settings_of(current_app).MAIL_SMTPUTF8:
             raise ValidationError(
