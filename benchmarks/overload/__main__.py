@@ -123,7 +123,8 @@ def running(run: BenchmarkRun, scenario: Scenario, database: str, storage: Path)
     """Start the service on a new database, with the proxy in front of it if the scenario needs one."""
     with ExitStack() as stack:
         prefix = stack.enter_context(spool_folder(storage / "spool")) if scenario.small_spool else []
-        settings = {"STORAGE_URL": (storage / "files").as_uri(), **SETTINGS, **dict.fromkeys(OVERLOAD_SETTINGS, "")}
+        files = storage / "files" / database  # a storage belongs to one database
+        settings = {"STORAGE_URL": files.as_uri(), **SETTINGS, **dict.fromkeys(OVERLOAD_SETTINGS, "")}
         if scenario.proxy:
             settings["TRUSTED_PROXIES"] = "1"
         service = start_service(run.environment, database, [*prefix, *GUNICORN_COMMAND], **settings)
