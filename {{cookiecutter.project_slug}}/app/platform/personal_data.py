@@ -27,8 +27,8 @@ class PersonalDataSource:
     """The tables of one feature, how to export a user's part of them as JSON, and how to erase it.
 
     `erase` deletes the rows in portions and yields after each, for the caller to commit: a user can have millions of
-    rows, and nobody should wait for their deletion. It can be stopped, and started again later. Foreign keys delete
-    what is left with the user's own row.
+    rows, and one transaction for all of them would block other requests. It can be stopped and restarted. Foreign keys
+    delete the remaining rows with the user's own row.
     """
 
     tables: tuple[str, ...]

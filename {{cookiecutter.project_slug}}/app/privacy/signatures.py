@@ -1,4 +1,4 @@
-"""Signatures of tombstones in the storage: nobody who can only write to the storage can have a user erased."""
+"""Signatures of tombstones in the storage: write access to the storage alone cannot erase a user."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from app.platform.database.encryption import ID_BYTES, derive_key
 
-KEY_BYTES, ID_BYTES = 32, 4
+PURPOSE = b"tombstones"
 HEXADECIMAL = re.compile("[0-9a-f]+")
 
 
@@ -23,9 +22,8 @@ class Signer:
     """HMAC-SHA256 with keys derived from secrets: the first signs, all are accepted."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        keys = [_derive(secret) for secret in secrets]
-        self.current = keys[0][0]
-        self._keys = dict(keys)
+        self._keys = dict(derive_key(secret, PURPOSE) for secret in secrets)
+        self.current = next(iter(self._keys))
 
     def sign(self, content: Mapping[str, Any]) -> bytes:
         """Return the JSON text of the content, which has JSON types only, with the signature."""
@@ -54,10 +52,3 @@ def _is_hexadecimal(value: object, length: int) -> bool:
 
 def _digest(key: bytes, content: Mapping[str, Any]) -> str:
     return hmac.digest(key, json.dumps(content, sort_keys=True).encode(), "sha256").hex()
-
-
-def _derive(secret: str) -> tuple[str, bytes]:
-    """Derive the id and the key of a secret by HKDF (RFC 5869), for this purpose alone."""
-    kdf = HKDF(algorithm=SHA256(), length=KEY_BYTES + ID_BYTES, salt=None, info=b"tombstones")
-    derived = kdf.derive(secret.encode())
-    return derived[KEY_BYTES:].hex(), derived[:KEY_BYTES]

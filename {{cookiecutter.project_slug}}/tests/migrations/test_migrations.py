@@ -180,8 +180,8 @@ def test_tables_of_other_programs_are_left_alone(database_url: str) -> None:
     assert flask("db", "upgrade", environment=environment).returncode == 0
     engine = sa.create_engine(database_url)
     with engine.begin() as connection:
-        connection.execute(sa.text("CREATE TABLE somebody_elses (id INTEGER PRIMARY KEY)"))
-        connection.execute(sa.text("CREATE INDEX ix_somebody_elses ON somebody_elses (id)"))
+        connection.execute(sa.text("CREATE TABLE foreign_table (id INTEGER PRIMARY KEY)"))
+        connection.execute(sa.text("CREATE INDEX ix_foreign_table ON foreign_table (id)"))
     engine.dispose()
 
     check = flask("db", "check", environment=environment)

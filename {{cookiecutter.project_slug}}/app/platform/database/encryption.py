@@ -22,6 +22,7 @@ from sqlalchemy.sql import operators
 logger = logging.getLogger(__name__)
 
 KEY_BYTES, ID_BYTES = 32, 4
+PURPOSE = b"encrypted columns"
 # Every Fernet token starts with its version and the time, so with gAAAAA.
 CIPHERTEXT_PATTERN = re.compile(r"enc:([^:]{8}):(gAAAAA.+)", re.DOTALL)
 CIPHERTEXT_LIKE = "enc:________:gAAAAA%"  # the same pattern for LIKE
@@ -39,9 +40,9 @@ class Keyring:
     """Keys derived from secrets: the first encrypts, all decrypt."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        keys = [_derive(secret) for secret in secrets]
+        keys = [derive_key(secret, PURPOSE) for secret in secrets]
         self.current = keys[0][0]
-        self._keys = dict(keys)
+        self._keys = {key_id: Fernet(base64.urlsafe_b64encode(key)) for key_id, key in keys}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -70,11 +71,14 @@ class Keyring:
             raise DecryptionError(f"A value of the encryption key {kid} is corrupt or was tampered with.") from None
 
 
-def _derive(secret: str) -> tuple[str, Fernet]:
-    """Derive the id and the key of a secret of any length by HKDF (RFC 5869); the id does not reveal the secret."""
-    kdf = HKDF(algorithm=SHA256(), length=KEY_BYTES + ID_BYTES, salt=None, info=b"encrypted columns")
+def derive_key(secret: str, purpose: bytes) -> tuple[str, bytes]:
+    """Derive the id and the key of a secret of any length by HKDF (RFC 5869), for one purpose.
+
+    The id does not reveal the secret. Keys of different purposes are unrelated.
+    """
+    kdf = HKDF(algorithm=SHA256(), length=KEY_BYTES + ID_BYTES, salt=None, info=purpose)
     derived = kdf.derive(secret.encode())
-    return derived[KEY_BYTES:].hex(), Fernet(base64.urlsafe_b64encode(derived[:KEY_BYTES]))
+    return derived[KEY_BYTES:].hex(), derived[:KEY_BYTES]
 
 
 def set_keyring(engine: sa.Engine, keyring: Keyring) -> None:

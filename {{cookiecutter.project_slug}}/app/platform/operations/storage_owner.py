@@ -61,8 +61,8 @@ def claim(session: Session, storage: Storage) -> None:
 def claim_once(session: Session) -> None:
     """Claim the storage of the current app, once per process: before a file is stored.
 
-    In production, a storage of another database is a 503 problem: that database's job would remove the file. Elsewhere
-    databases are created anew every day, so the storage follows.
+    In production, a storage of another database is a 503 problem: that database's job would remove the file. In other
+    environments, developers often recreate the database, so the new one becomes the owner.
     """
     storage, claimed = storage_of(current_app), platform_of(current_app).get_or_create(Claimed)
     if id(storage) in claimed:
@@ -80,7 +80,7 @@ def claim_once(session: Session) -> None:
 
 
 def adopt(session: Session, storage: Storage) -> None:
-    """Make this database the owner of the storage, whoever owned it before; raises `StorageUnavailable`."""
+    """Make this database the owner of the storage and replace any earlier owner; raises `StorageUnavailable`."""
     storage.put(KEY, database_id(session).encode())
 
 
@@ -99,7 +99,7 @@ def claim_at_startup() -> str:
 
 @storage_commands.command("adopt")
 def adopt_storage() -> None:
-    """Make this database the owner of the storage, for example after the database was created anew."""
+    """Make this database the owner of the storage, for example after the database was recreated."""
     try:
         adopt(db.session(), storage_of(current_app))
     except StorageUnavailable:
