@@ -9,7 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.accounts.email_addresses import normalize_email
 from app.platform.database.base import Model, utc_now
-from app.platform.database.encryption import EncryptedText
+from app.platform.database.encrypted_attribute import EncryptedAttribute
+from app.platform.database.encryption import BoundText, EncryptedText
 
 ROLES = ("user", "admin")
 
@@ -29,7 +30,8 @@ class User(Model):
     email: Mapped[str] = mapped_column(sa.String(254))
     password_hash: Mapped[str] = mapped_column(sa.String(255))
     role: Mapped[str] = mapped_column(sa.String(16), default="user")
-    display_name: Mapped[str | None] = mapped_column(EncryptedText)
+    _display_name: Mapped[BoundText | None] = mapped_column("display_name", EncryptedText)
+    display_name = EncryptedAttribute("_display_name")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
     last_login_at: Mapped[datetime | None]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import Row
-
 from app.accounts import service
 from app.accounts.models import User
 from app.accounts.schemas import Profile, ProfileChange
@@ -26,7 +24,7 @@ blueprint = Blueprint("users", __name__, description="The caller's own profile."
 @objective(READ)
 @login_or_api_key("profile:read")
 @blueprint.response(200, Profile())
-def me() -> Row[*tuple[Any, ...]]:
+def me() -> dict[str, Any]:
     """Get the caller's own profile."""
     with autocommit_connection() as connection:
         return _or_401(service.profile(connection, current_caller().user_id))

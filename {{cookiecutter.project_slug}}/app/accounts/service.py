@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import flag_modified
 
 from app.accounts.email_addresses import normalize_email
 from app.accounts.erasure import begin_erasure, delete, is_being_erased
@@ -19,6 +18,8 @@ from app.accounts.models import User, UserSession
 from app.accounts.user_sessions import end_sessions, is_session_active, sessions_ended_since
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
+from app.platform.database.encrypted_attribute import text_or_none
+from app.platform.database.encryption import place_of
 from app.platform.personal_data import rows_as_dicts
 from app.platform.security import credentials
 from app.platform.security.passwords import hash_password, needs_rehash, verify_password
@@ -146,16 +147,18 @@ def get(session: Session, user_id: int) -> User | None:
     return None if user is None or is_being_erased(user) else user
 
 
-def profile(connection: sa.Connection, user_id: int) -> sa.Row[*tuple[Any, ...]] | None:
+def profile(connection: sa.Connection, user_id: int) -> dict[str, Any] | None:
     """Return the columns of the public profile, or None if the user does not exist."""
-    return connection.execute(PROFILE_QUERY, {"user_id": user_id}).one_or_none()
+    row = connection.execute(PROFILE_QUERY, {"user_id": user_id}).mappings().one_or_none()
+    if row is None:
+        return None
+    return {**row, "display_name": text_or_none(row["display_name"], place_of("users", "display_name", user_id))}
 
 
 def change_profile(session: Session, user: User, changes: dict[str, Any], origin: RequestOrigin) -> User:
     """Set these fields of a profile, commit and return the user."""
     for name, value in changes.items():
         setattr(user, name, value)
-        flag_modified(user, name)  # also writes None over a value that cannot be decrypted and reads as None
     target, names = ("user", user.id), sorted(changes)
     audit.record(session, "user.profile_changed", actor_id=user.id, target=target, origin=origin, fields=names)
     session.commit()

@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 from app.encryption_keys import service
 from app.encryption_keys.settings import EncryptionKeysSettings
 from app.platform.database.base import db
+from app.platform.database.encryption import NOT_BOUND
 from app.platform.database.encryption_check import unreadable_samples
 from app.platform.settings.declarations import settings_of
 from app.platform.web.client_address import RequestOrigin
@@ -53,6 +54,8 @@ def _format_counts(key: service.KeyState) -> str:
 
 
 def _advice(key: service.KeyState) -> str:
+    if key.kid == service.UNBOUND:
+        return NOT_BOUND
     if key.state == "unknown":
         return f"values under the key {key.kid} cannot be decrypted: its secret is not in LEGACY_ENCRYPTION_KEYS"
     return "some values are not under the current key: run flask keys rotate"

@@ -16,13 +16,22 @@ from sqlalchemy.orm import Session
 from app.audit import service as audit
 from app.encryption_keys.models import EncryptionKey
 from app.platform.database.base import Model, utc_now
-from app.platform.database.encryption import CIPHERTEXT_LIKE, DecryptionError, Keyring, encrypted_columns, keyring_of
+from app.platform.database.encryption import (
+    BOUND,
+    CIPHERTEXT_LIKE,
+    KEY_ID_POSITION,
+    DecryptionError,
+    Keyring,
+    encrypted_columns,
+    keyring_of,
+    place_of,
+)
 from app.platform.web.client_address import RequestOrigin
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-UNENCRYPTED = "none"  # instead of a key id: the value was stored before its column was encrypted
+UNBOUND = "none"  # instead of a key id: the value is plain text, or encrypted without a place
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class KeyState:
     """A key: its age in days since the first use, whether a new key is due, and the number of values by column."""
 
     kid: str
-    state: str  # in use, legacy, unknown, or not encrypted
+    state: str  # in use, legacy, unknown, or not bound to its row
     age: int | None
     due: bool
     values: Mapping[str, int]
@@ -53,6 +62,10 @@ class StoredColumn:
         self.name = str(column)
         self.table = sa.table(column.table.name, sa.column(key.name, key.type), sa.column(column.name, sa.Text))
         self.row_id, self.value = self.table.c[key.name], self.table.c[column.name]
+
+    def place(self, row_id: int) -> str:
+        """Return the place of the value of a row."""
+        return place_of(self.table.name, self.value.name, row_id)
 
 
 def record_current_key(session: Session) -> datetime:
@@ -90,8 +103,8 @@ def key_states(session: Session, due_days: int) -> list[KeyState]:
 def _state(kid: str, keyring: Keyring) -> str:
     if kid == keyring.current:
         return "in use"
-    if kid == UNENCRYPTED:
-        return "not encrypted"
+    if kid == UNBOUND:
+        return "not bound"
     return "legacy" if kid in keyring.ids else "unknown"
 
 
@@ -100,7 +113,7 @@ def values_by_key(session: Session) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for column in _stored_columns():
         encrypted = column.value.like(CIPHERTEXT_LIKE)
-        kid = sa.case((encrypted, sa.func.substr(column.value, 5, 8)), else_=UNENCRYPTED).label("kid")
+        kid = sa.case((encrypted, sa.func.substr(column.value, KEY_ID_POSITION, 8)), else_=UNBOUND).label("kid")
         query = sa.select(kid, sa.func.count()).where(column.value.is_not(None)).group_by(sa.text("kid"))
         for key_id, count in session.execute(query.select_from(column.table)):
             counts.setdefault(key_id, Counter())[column.name] = count
@@ -140,7 +153,7 @@ def _reencrypt_column(session: Session, column: StoredColumn, origin: RequestOri
 def _next_batch(
     session: Session, column: StoredColumn, keyring: Keyring, after: int | None = None
 ) -> list[tuple[int, str]]:
-    outdated = sa.and_(column.value.is_not(None), column.value.not_like(f"enc:{keyring.current}:%"))
+    outdated = sa.and_(column.value.is_not(None), column.value.not_like(f"{BOUND}:{keyring.current}:%"))
     query = sa.select(column.row_id, column.value).where(outdated).order_by(column.row_id).limit(BATCH)
     if after is not None:
         query = query.where(column.row_id > after)
@@ -149,8 +162,9 @@ def _next_batch(
 
 def _reencrypt_value(keyring: Keyring, column: StoredColumn, row_id: int, stored: str) -> dict[str, int | str] | None:
     """Return the parameters of the update; None if the value cannot be decrypted."""
+    place = column.place(row_id)
     try:
-        reencrypted = keyring.encrypt(keyring.decrypt(stored))
+        reencrypted = keyring.encrypt(keyring.decrypt(stored).text_at(place), place)
     except DecryptionError as error:
         logger.error("%s of row %s is not re-encrypted: %s", column.name, row_id, error)  # noqa: TRY400 - the error's text is enough
         return None

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app import create_app
 from app.platform.database.base import db
 from tests.accounts.factory import make_user
-from tests.encryption_keys.stored_names import NEW, OLD, OLD_RING, store
+from tests.encryption_keys.stored_names import NEW, OLD, OLD_RING, encrypted, store
 
 
 @pytest.fixture
@@ -37,5 +37,5 @@ def user_ids(session: Session) -> list[int]:
     """The ids of five users with names under the earlier key."""
     ids = [make_user(session).id for _ in range(5)]
     for number, user_id in enumerate(ids):
-        store(session, user_id, OLD_RING.encrypt(f"name {number}"))
+        store(session, user_id, encrypted(OLD_RING, f"name {number}", user_id))
     return ids

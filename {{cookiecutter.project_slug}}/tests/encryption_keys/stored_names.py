@@ -10,11 +10,26 @@ from sqlalchemy.orm import Session
 
 from app.encryption_keys.models import EncryptionKey
 from app.platform.database.base import utc_now
-from app.platform.database.encryption import Keyring
+from app.platform.database.encryption import Keyring, place_of
 
 OLD, NEW = secrets.token_urlsafe(48), secrets.token_urlsafe(48)
 OLD_RING, NEW_RING = Keyring([OLD]), Keyring([NEW])
 LOST_RING = Keyring(["a secret that no setting contains"])
+
+
+def place(user_id: int) -> str:
+    """Return the place of a display name."""
+    return place_of("users", "display_name", user_id)
+
+
+def encrypted(keyring: Keyring, text: str, user_id: int) -> str:
+    """Return a display name as the database stores it."""
+    return keyring.encrypt(text, place(user_id))
+
+
+def decrypted(keyring: Keyring, session: Session, user_id: int) -> str:
+    """Return the text of a stored display name."""
+    return keyring.decrypt(stored(session, user_id)).text_at(place(user_id))
 
 
 def store(session: Session, user_id: int, value: str) -> None:

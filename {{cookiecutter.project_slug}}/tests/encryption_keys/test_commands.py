@@ -15,7 +15,7 @@ from app.accounts.models import User
 from app.encryption_keys.models import EncryptionKey
 from app.platform.database.base import utc_now
 from app.platform.database.encryption import Keyring
-from tests.encryption_keys.stored_names import LOST_RING, NEW, NEW_RING, add_key, store, stored
+from tests.encryption_keys.stored_names import LOST_RING, NEW, NEW_RING, add_key, decrypted, encrypted, store
 from tests.environments import SECRETS
 
 APP_SECRET = SECRETS["MASTER_ENCRYPTION_KEY"]
@@ -45,8 +45,8 @@ def test_status_shows_the_current_key_without_warnings(
 def test_status_warns_of_a_due_key_and_outdated_values(
     environment: Mapping[str, str], session: Session, user: User, other_user: User
 ) -> None:
-    store(session, user.id, APP_RING.encrypt("Ann"))
-    store(session, other_user.id, LOST_RING.encrypt("Bob"))
+    store(session, user.id, encrypted(APP_RING, "Ann", user.id))
+    store(session, other_user.id, encrypted(LOST_RING, "Bob", other_user.id))
     add_key(session, NEW_RING.current, 90)
 
     result = run({**environment, **ROTATED}, "keys", "status")
@@ -67,7 +67,7 @@ def test_rotate_prints_the_rollout_steps_and_its_progress(
     environment: Mapping[str, str], session: Session, user: User
 ) -> None:
     user_id = user.id
-    store(session, user_id, APP_RING.encrypt("Ann"))
+    store(session, user_id, encrypted(APP_RING, "Ann", user_id))
 
     result = run({**environment, **ROTATED}, "keys", "rotate")
 
@@ -75,19 +75,36 @@ def test_rotate_prints_the_rollout_steps_and_its_progress(
     assert "1. Add the new secret to LEGACY_ENCRYPTION_KEYS" in result.output
     assert "users.display_name: 1 re-encrypted" in result.output
     assert result.output.endswith("every value is under the current key\n")
-    assert NEW_RING.decrypt(stored(session, user_id)) == "Ann"
+    assert decrypted(NEW_RING, session, user_id) == "Ann"
 
 
 @pytest.mark.req("P1")
 def test_rotate_fails_if_a_value_cannot_be_decrypted(
     environment: Mapping[str, str], session: Session, user: User
 ) -> None:
-    store(session, user.id, APP_RING.encrypt("Ann"))
+    store(session, user.id, encrypted(APP_RING, "Ann", user.id))
 
     result = run({**environment, "MASTER_ENCRYPTION_KEY": NEW}, "keys", "rotate")
 
     assert result.exit_code == 1
     assert "1 values are still not under the current key: see flask keys status." in result.output
+
+
+@pytest.mark.req("P1")
+@pytest.mark.fault("F64")
+def test_unbound_values_are_reported_and_bound_on_request(
+    environment: Mapping[str, str], session: Session, user: User
+) -> None:
+    user_id = user.id
+    store(session, user_id, "Ann")
+
+    status, rejected = run(environment, "keys", "status"), run(environment, "keys", "rotate")
+    rotated = run({**environment, "ENCRYPTION_ACCEPT_UNBOUND": "true"}, "keys", "rotate")
+
+    assert "none      not bound      age unknown     users.display_name: 1" in status.output
+    assert "A value is not bound to its row" in status.output
+    assert (rejected.exit_code, rotated.exit_code) == (1, 0)
+    assert decrypted(APP_RING, session, user_id) == "Ann"
 
 
 @pytest.mark.usefixtures("app")

@@ -13,10 +13,19 @@ from app.accounts.models import User
 from app.audit.models import AuditLog
 from app.encryption_keys import service
 from app.encryption_keys.models import EncryptionKey
-from app.platform.database.encryption import Keyring
+from app.platform.database.encryption import Keyring, keyring_of
 from app.platform.web.client_address import RequestOrigin
 from tests.accounts.factory import make_user
-from tests.encryption_keys.stored_names import LOST_RING, NEW_RING, OLD_RING, add_key, store, stored
+from tests.encryption_keys.stored_names import (
+    LOST_RING,
+    NEW_RING,
+    OLD_RING,
+    add_key,
+    decrypted,
+    encrypted,
+    store,
+    stored,
+)
 
 COLUMN = "users.display_name"
 
@@ -35,22 +44,37 @@ def test_reencrypt_processes_every_value_in_batches(
     progress = reencrypt(rotated_session)
 
     assert [(batch.column, batch.reencrypted) for batch in progress] == [(COLUMN, 2), (COLUMN, 2), (COLUMN, 1)]
-    assert [NEW_RING.decrypt(stored(session, user_id)) for user_id in user_ids] == [f"name {n}" for n in range(5)]
-    assert all(stored(session, user_id).startswith(f"enc:{NEW_RING.current}:") for user_id in user_ids)
+    assert [decrypted(NEW_RING, session, user_id) for user_id in user_ids] == [f"name {n}" for n in range(5)]
+    assert all(stored(session, user_id).startswith(f"enc2:{NEW_RING.current}:") for user_id in user_ids)
     assert stored(session, without_name) is None
     assert service.count_outdated(rotated_session) == 0
     assert reencrypt(rotated_session) == []
 
 
 @pytest.mark.req("P1")
-def test_reencrypt_encrypts_unencrypted_values(rotated_session: Session, session: Session) -> None:
+def test_reencrypt_binds_plain_text_on_request(
+    rotated_session: Session, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     user_id = make_user(session).id
     store(session, user_id, "Ann")
+    monkeypatch.setattr(keyring_of(rotated_session.get_bind().dialect), "accepts_unbound", True)
 
     reencrypt(rotated_session)
 
-    assert NEW_RING.decrypt(stored(session, user_id)) == "Ann"
-    assert stored(session, user_id).startswith("enc:")
+    assert decrypted(NEW_RING, session, user_id) == "Ann"
+
+
+@pytest.mark.req("P1")
+@pytest.mark.fault("F64")
+@pytest.mark.parametrize("value", ["Ann", OLD_RING.encrypt("Ada", "users.display_name:0")], ids=["plain", "copied"])
+def test_reencrypt_makes_no_foreign_value_genuine(rotated_session: Session, session: Session, value: str) -> None:
+    user_id = make_user(session).id
+    store(session, user_id, value)
+
+    (progress,) = reencrypt(rotated_session)
+
+    assert (progress.reencrypted, progress.undecryptable) == (0, 1)
+    assert stored(session, user_id) == value
 
 
 @pytest.mark.usefixtures("user_ids")
@@ -68,26 +92,25 @@ def test_reencrypt_continues_after_an_interruption(rotated_session: Session, mon
     assert service.count_outdated(rotated_session) == 0
 
 
-@pytest.mark.parametrize("change", [OLD_RING.encrypt("changed"), NEW_RING.encrypt("changed"), "changed", "NAME 0"])
+@pytest.mark.parametrize("change", [OLD_RING.encrypt("x", "y"), NEW_RING.encrypt("x", "y"), "changed", "NAME 0"])
 @pytest.mark.req("P1")
 def test_reencrypt_keeps_a_concurrent_change(
     rotated_session: Session, session: Session, user_ids: list[int], monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
+    monkeypatch.setattr(keyring_of(rotated_session.get_bind().dialect), "accepts_unbound", True)
     store(session, user_ids[0], "name 0")
     encrypt = Keyring.encrypt
 
-    def change_first(keyring: Keyring, text: str) -> str:
+    def change_first(keyring: Keyring, text: str, place: str) -> str:
         if text == "name 0":  # was read, and is not written yet
             store(session, user_ids[0], change)
-        return encrypt(keyring, text)
+        return encrypt(keyring, text, place)
 
     monkeypatch.setattr(Keyring, "encrypt", change_first)
     reencrypt(rotated_session)
 
     assert stored(session, user_ids[0]) == change
-    assert [NEW_RING.decrypt(stored(session, user_id)) for user_id in user_ids[1:]] == [
-        f"name {n}" for n in range(1, 5)
-    ]
+    assert [decrypted(NEW_RING, session, user_id) for user_id in user_ids[1:]] == [f"name {n}" for n in range(1, 5)]
 
 
 @pytest.mark.usefixtures("user_ids")
@@ -105,7 +128,7 @@ def test_reencrypt_does_not_change_updated_at(rotated_session: Session, session:
 def test_reencrypt_logs_and_skips_undecryptable_values(
     rotated_session: Session, session: Session, user_ids: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    undecryptable = LOST_RING.encrypt("lost")
+    undecryptable = encrypted(LOST_RING, "lost", user_ids[2])
     store(session, user_ids[2], undecryptable)
 
     progress = reencrypt(rotated_session)
@@ -140,8 +163,8 @@ def test_record_current_key_records_once(rotated_session: Session) -> None:
 def test_key_states_show_age_and_values_of_each_key(
     rotated_session: Session, session: Session, user_ids: list[int]
 ) -> None:
-    store(session, user_ids[0], NEW_RING.encrypt("x"))
-    store(session, user_ids[1], LOST_RING.encrypt("x"))
+    store(session, user_ids[0], encrypted(NEW_RING, "x", user_ids[0]))
+    store(session, user_ids[1], encrypted(LOST_RING, "x", user_ids[1]))
     store(session, user_ids[2], "x")
     add_key(session, NEW_RING.current, 90)
     add_key(session, OLD_RING.current, 200)
@@ -152,5 +175,5 @@ def test_key_states_show_age_and_values_of_each_key(
         NEW_RING.current: ("in use", 90, True, {COLUMN: 1}),
         OLD_RING.current: ("legacy", 200, False, {COLUMN: 2}),
         LOST_RING.current: ("unknown", None, False, {COLUMN: 1}),
-        "none": ("not encrypted", None, False, {COLUMN: 1}),
+        "none": ("not bound", None, False, {COLUMN: 1}),
     }

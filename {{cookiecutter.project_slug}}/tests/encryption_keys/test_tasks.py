@@ -38,7 +38,7 @@ def test_check_starts_reencryption_of_outdated_values(
         tasks.check_keys()
 
     assert sent == ["reencrypt"]
-    assert all(stored(session, user_id).startswith(f"enc:{NEW_RING.current}:") for user_id in user_ids)
+    assert all(stored(session, user_id).startswith(f"enc2:{NEW_RING.current}:") for user_id in user_ids)
 
 
 def test_long_reencryption_continues_in_a_new_task(
@@ -53,4 +53,4 @@ def test_long_reencryption_continues_in_a_new_task(
             tasks.reencrypt()
 
     assert sent == ["reencrypt"] * 3  # the fourth task finds no outdated values
-    assert all(stored(session, user_id).startswith(f"enc:{NEW_RING.current}:") for user_id in user_ids)
+    assert all(stored(session, user_id).startswith(f"enc2:{NEW_RING.current}:") for user_id in user_ids)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import User
 from app.features import FEATURES
 from app.platform.database.base import Model
+from app.platform.database.encryption import BoundText
 from tests.accounts.factory import make_user
 from tests.feature_modules import require_module
 from tests.unique_values import unique_number
@@ -47,7 +48,11 @@ class Person:
         """Yield each column with the id of a row and its value there, except the columns that identify the user."""
         for table in personal_tables():
             for row in self.rows[table.name]:
-                yield from ((column, row["id"], row[column.name]) for column in _data_columns(table))
+                yield from ((column, row["id"], _text(row[column.name])) for column in _data_columns(table))
+
+
+def _text(value: Any) -> Any:
+    return value.text if isinstance(value, BoundText) else value
 
 
 def personal_tables() -> list[sa.Table]:

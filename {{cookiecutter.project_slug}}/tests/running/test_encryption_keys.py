@@ -14,6 +14,7 @@ import requests
 import sqlalchemy as sa
 
 from app.platform.database.encryption import Keyring
+from tests.encryption_keys.stored_names import place
 from tests.running.accounts import ME, REGISTER, account, auth_headers
 from tests.running.conftest import StartWeb, Web
 from tests.running.flask_commands import start_flask
@@ -25,16 +26,20 @@ OLD, NEW = secrets.token_urlsafe(48), secrets.token_urlsafe(48)
 STEP_ONE = {"MASTER_ENCRYPTION_KEY": OLD, "LEGACY_ENCRYPTION_KEYS": NEW, "RATELIMIT_ENABLED": "false"}
 STEP_TWO = {"MASTER_ENCRYPTION_KEY": NEW, "LEGACY_ENCRYPTION_KEYS": OLD, "RATELIMIT_ENABLED": "false"}
 IDLE_USERS, ACTIVE_USERS = 10_000, 3
+FIRST_ID = 1_000_000  # of the idle users
 
 
 def insert_idle_users(engine: sa.Engine) -> None:
     """Insert users with names under the earlier key."""
     keyring = Keyring([OLD])
     query = sa.text(
-        "INSERT INTO users (email, password_hash, role, display_name, created_at, updated_at) "
-        "VALUES (:email, '-', 'user', :name, now(), now())"
+        "INSERT INTO users (id, email, password_hash, role, display_name, created_at, updated_at) "
+        "VALUES (:id, :email, '-', 'user', :name, now(), now())"
     )
-    rows = [{"email": f"idle{n}@example.org", "name": keyring.encrypt(f"idle {n}")} for n in range(IDLE_USERS)]
+    rows = [
+        {"id": FIRST_ID + n, "email": f"idle{n}@example.org", "name": keyring.encrypt(f"idle {n}", place(FIRST_ID + n))}
+        for n in range(IDLE_USERS)
+    ]
     with engine.begin() as connection:
         connection.execute(query, rows)
 
@@ -43,7 +48,7 @@ def count_names_under(engine: sa.Engine, secret: str) -> int:
     """Return the number of names under the key of this secret."""
     query = sa.text("SELECT count(*) FROM users WHERE display_name LIKE :pattern")
     with engine.connect() as connection:
-        count: int = connection.execute(query, {"pattern": f"enc:{Keyring([secret]).current}:%"}).scalar_one()
+        count: int = connection.execute(query, {"pattern": f"enc2:{Keyring([secret]).current}:%"}).scalar_one()
         return count
 
 
@@ -120,7 +125,8 @@ def test_killed_rotation_under_traffic_can_be_completed(
     assert exit_code == 0, output
     assert (count_names_under(engine, OLD), count_names_under(engine, NEW)) == (0, IDLE_USERS + ACTIVE_USERS)
     with engine.connect() as connection:
-        query = sa.text("SELECT display_name FROM users WHERE email LIKE 'idle%' ORDER BY id")
-        names = [Keyring([NEW]).decrypt(stored) for stored in connection.execute(query).scalars()]
+        query = sa.text("SELECT id, display_name FROM users WHERE email LIKE 'idle%' ORDER BY id")
+        keyring = Keyring([NEW])
+        names = [keyring.decrypt(name).text_at(place(user_id)) for user_id, name in connection.execute(query)]
     assert names == [f"idle {n}" for n in range(IDLE_USERS)]
     engine.dispose()

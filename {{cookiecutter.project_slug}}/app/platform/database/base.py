@@ -136,7 +136,7 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         engine = db.engine
         register_dependency_check(app, "database", database_check(settings))
-    set_keyring(engine, Keyring(settings.encryption_keys))
+    set_keyring(engine, Keyring(settings.encryption_keys, accepts_unbound=settings.ENCRYPTION_ACCEPT_UNBOUND))
     install_client_timeouts(engine, settings)
     errors.drop_unusable_connections(engine)
     statement_budget.init_app(app)

@@ -1,8 +1,8 @@
 """Encrypted columns: text that the database stores but cannot read, with keys that can be rotated without downtime.
 
-A value is stored as `enc:<key id>:<Fernet token>` (https://github.com/fernet/spec: AES-128-CBC with HMAC-SHA256), so
-a query can find the values of an earlier key. A value without that prefix is plain text from before the column was
-encrypted, and is returned unchanged.
+A value is stored as `enc2:<key id>:<Fernet token>` (https://github.com/fernet/spec: AES-128-CBC with HMAC-SHA256), so
+a query can find the values of an earlier key. The encrypted content begins with the place of the value: its table,
+column and row. A value that was copied to another place, or written without the key, is rejected.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,24 +25,58 @@ logger = logging.getLogger(__name__)
 KEY_BYTES, ID_BYTES = 32, 4
 PURPOSE = b"encrypted columns"
 # Every Fernet token starts with its version and the time, so with gAAAAA.
-CIPHERTEXT_PATTERN = re.compile(r"enc:([^:]{8}):(gAAAAA.+)", re.DOTALL)
-CIPHERTEXT_LIKE = "enc:________:gAAAAA%"  # the same pattern for LIKE
+CIPHERTEXT_PATTERN = re.compile(r"(enc2?):([^:]{8}):(gAAAAA.+)", re.DOTALL)
+BOUND, UNBOUND = "enc2", "enc"  # the latter: encrypted without a place
+CIPHERTEXT_LIKE = f"{BOUND}:________:gAAAAA%"  # the same pattern for LIKE
+KEY_ID_POSITION = len(BOUND) + 2  # of the key id in a value, counted from 1 as SQL does
+SEPARATOR = "\0"  # between the place and the text
+NOT_BOUND = (
+    "A value is not bound to its row: it was written without the key, or before the column was encrypted. If such "
+    "values are genuine, set ENCRYPTION_ACCEPT_UNBOUND=true, run flask keys rotate, and remove the setting."
+)
 
 
 class DecryptionError(Exception):
-    """A value cannot be decrypted: it was altered."""
+    """A value cannot be decrypted: it was altered, or copied from another row."""
 
 
 class MissingKey(DecryptionError):
     """A value cannot be decrypted because its key is missing."""
 
 
-class Keyring:
-    """Keys derived from secrets: the first encrypts, all decrypt."""
+@dataclass(frozen=True)
+class BoundText:
+    """A decrypted text and the place that it was encrypted for; None if it was encrypted for none."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    place: str | None
+    text: str
+
+    def text_at(self, place: str) -> str:
+        """Return the text of the value at a place; raises `DecryptionError` if the value belongs to another."""
+        if self.place not in (place, None):
+            raise DecryptionError(f"The value of {place} was copied from {self.place}.")
+        return self.text
+
+
+class UnsavedText(BoundText):
+    """The text of a row that has no id yet: stored empty, and bound to the row once it has an id."""
+
+
+def place_of(table: str, column: str, row_id: object) -> str:
+    """Return the place of a value, such as `notes.text:7`."""
+    return f"{table}.{column}:{row_id}"
+
+
+class Keyring:
+    """Keys derived from secrets: the first encrypts, all decrypt.
+
+    `accepts_unbound`: also accept values without a place, and plain text.
+    """
+
+    def __init__(self, secrets: Sequence[str], *, accepts_unbound: bool = False) -> None:
         keys = [derive_key(secret, PURPOSE) for secret in secrets]
         self.current = keys[0][0]
+        self.accepts_unbound = accepts_unbound
         self._keys = {key_id: Fernet(base64.urlsafe_b64encode(key)) for key_id, key in keys}
 
     @property
@@ -49,17 +84,22 @@ class Keyring:
         """The ids of all keys, the current key first."""
         return tuple(self._keys)
 
-    def encrypt(self, text: str) -> str:
-        """Return the ciphertext to store; it differs at each call, even for the same text."""
-        token = self._keys[self.current].encrypt(text.encode()).decode()
-        return f"enc:{self.current}:{token}"
+    def encrypt(self, text: str, place: str) -> str:
+        """Return the ciphertext to store at a place; it differs at each call, even for the same text."""
+        token = self._keys[self.current].encrypt(f"{place}{SEPARATOR}{text}".encode()).decode()
+        return f"{BOUND}:{self.current}:{token}"
 
-    def decrypt(self, stored: str) -> str:
-        """Return the text of a stored value; raises `DecryptionError` or `MissingKey`."""
+    def decrypt(self, stored: str) -> BoundText:
+        """Return the text of a stored value with its place; raises `DecryptionError` or `MissingKey`."""
         match = CIPHERTEXT_PATTERN.fullmatch(stored)
-        if match is None:
-            return stored
-        kid, token = match.groups()
+        if match and match[1] == BOUND:
+            place, _, text = self._decrypt_token(match[2], match[3]).partition(SEPARATOR)
+            return BoundText(place, text)
+        if not self.accepts_unbound:
+            raise DecryptionError(NOT_BOUND)
+        return BoundText(None, self._decrypt_token(match[2], match[3]) if match else stored)
+
+    def _decrypt_token(self, kid: str, token: str) -> str:
         if kid not in self._keys:
             raise MissingKey(
                 f"The value needs the encryption key {kid}, which this process does not have: add the secret of that "
@@ -104,8 +144,8 @@ class _NotComparable(sa.types.TypeEngine.Comparator[Any]):
         raise TypeError(f"An encrypted column cannot be compared, sorted or searched in SQL: {self.expr}.")
 
 
-class EncryptedText(sa.types.TypeDecorator[str]):
-    """A text that is encrypted in the database.
+class EncryptedText(sa.types.TypeDecorator[BoundText]):
+    """A text that is encrypted in the database; `EncryptedAttribute` gives models access to it.
 
     The same text has a different ciphertext each time. So a column of this type cannot be compared, sorted or searched,
     and a unique constraint on it has no effect; find rows by another column.
@@ -115,11 +155,15 @@ class EncryptedText(sa.types.TypeDecorator[str]):
     cache_ok = True
     comparator_factory = _NotComparable
 
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        """Encrypt."""
-        return None if value is None else keyring_of(dialect).encrypt(value)
+    def process_bind_param(self, value: BoundText | None, dialect: sa.Dialect) -> str | None:
+        """Encrypt; raises `TypeError` for a text without a place."""
+        if value is None or isinstance(value, UnsavedText):
+            return None if value is None else ""
+        if not isinstance(value, BoundText) or value.place is None:
+            raise TypeError("An encrypted column needs a BoundText with a place: set its EncryptedAttribute instead.")
+        return keyring_of(dialect).encrypt(value.text, value.place)
 
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> BoundText | None:
         """Decrypt; a value that cannot be decrypted is logged and reads as None.
 
         An error would fail every query that loads the row, such as the list of all users.
@@ -127,8 +171,13 @@ class EncryptedText(sa.types.TypeDecorator[str]):
         try:
             return None if value is None else keyring_of(dialect).decrypt(value)
         except DecryptionError as error:
-            logger.error("an encrypted value reads as empty: %s", error)  # noqa: TRY400 - the error's text is enough
+            log_unreadable(error)
             return None
+
+
+def log_unreadable(error: DecryptionError) -> None:
+    """Log that a value reads as empty, and why."""
+    logger.error("an encrypted value reads as empty: %s", error)
 
 
 def encrypted_columns(metadata: sa.MetaData) -> list[sa.Column[Any]]:

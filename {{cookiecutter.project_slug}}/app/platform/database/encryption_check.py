@@ -9,7 +9,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.platform.database.base import db
-from app.platform.database.encryption import DecryptionError, Keyring, MissingKey, encrypted_columns, keyring_of
+from app.platform.database.encryption import (
+    BOUND,
+    DecryptionError,
+    Keyring,
+    MissingKey,
+    encrypted_columns,
+    keyring_of,
+    place_of,
+)
 
 SAMPLE = 20  # values of each column
 MIN_SAMPLE = 3  # fewer values can be damaged by chance
@@ -45,12 +53,12 @@ def unreadable_samples() -> Iterator[Sample]:
 def _sample(connection: sa.Connection, column: sa.Column[Any]) -> Sample:
     (key,) = column.table.primary_key.columns
     stored = sa.type_coerce(column, sa.Text).label("stored")  # the ciphertext
-    newest = sa.select(stored).order_by(key.desc()).limit(NEWEST_ROWS).subquery()
-    values = connection.scalars(sa.select(newest.c.stored).where(newest.c.stored.is_not(None)).limit(SAMPLE)).all()
+    newest = sa.select(key.label("row_id"), stored).order_by(key.desc()).limit(NEWEST_ROWS).subquery()
+    values = connection.execute(sa.select(newest).where(newest.c.stored.is_not(None)).limit(SAMPLE)).all()
     keyring, errors = keyring_of(connection.dialect), []
-    for value in values:
+    for row_id, value in values:
         try:
-            keyring.decrypt(value)
+            keyring.decrypt(value).text_at(place_of(column.table.name, column.name, row_id))
         except DecryptionError as error:
             errors.append(error)
     are_missing = len(values) >= MIN_SAMPLE and [type(error) for error in errors] == [MissingKey] * len(values)
@@ -61,5 +69,5 @@ def _sample(connection: sa.Connection, column: sa.Column[Any]) -> Sample:
 def _has_value_of(keyring: Keyring, connection: sa.Connection, column: sa.Column[Any]) -> bool:
     """Whether any value of a column is under a key of the keyring."""
     stored = sa.type_coerce(column, sa.Text)
-    own = sa.or_(*(stored.like(f"enc:{key_id}:%") for key_id in keyring.ids))
+    own = sa.or_(*(stored.like(f"{BOUND}:{key_id}:%") for key_id in keyring.ids))
     return connection.scalar(sa.select(sa.literal(1)).select_from(column.table).where(own).limit(1)) is not None

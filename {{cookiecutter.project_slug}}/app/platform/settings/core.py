@@ -61,6 +61,9 @@ class CoreSettings:
     LEGACY_ENCRYPTION_KEYS: tuple[str, ...] = csv_list(
         "Earlier values of MASTER_ENCRYPTION_KEY, still used to decrypt.", secret=True
     )
+    ENCRYPTION_ACCEPT_UNBOUND: bool = boolean(
+        False, "Read encrypted columns also without proof that the value belongs to its row; until `flask keys rotate`."
+    )
     METRICS_TOKEN: str | None = secret(
         "Bearer token for /metrics and /health/detailed.",
         warning="/health/detailed and /metrics reject every request",

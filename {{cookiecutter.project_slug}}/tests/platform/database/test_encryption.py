@@ -1,44 +1,36 @@
-"""Encrypted columns: what the database stores, what the app reads, and decryption errors."""
+"""Encryption of columns: keys, places and decryption errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
-from flask.testing import FlaskClient
-from sqlalchemy.orm import Session
+from cryptography.fernet import Fernet
 
-from app import create_app
-from app.accounts.models import User
-from app.platform.database.base import Model, db
-from app.platform.database.encryption import DecryptionError, EncryptedText, Keyring, encrypted_columns, set_keyring
-from tests.accounts.factory import PASSWORD, bearer, make_user
-from tests.environments import basic_environment
+from app.platform.database.base import Model
+from app.platform.database.encryption import (
+    PURPOSE,
+    BoundText,
+    DecryptionError,
+    EncryptedText,
+    Keyring,
+    derive_key,
+    encrypted_columns,
+)
 
 OLD, NEW = "an earlier secret " * 3, "a newer secret " * 3
+PLACE = "users.display_name:7"
 NAME = "Ångström 🦆 'quoted' -- \\ %s"
-
-
-def stored_name(session: Session, user: User) -> str:
-    query = sa.text("SELECT display_name FROM users WHERE id = :id")
-    stored: str = session.execute(query, {"id": user.id}).scalar_one()
-    return stored
-
-
-def change_stored_name(session: Session, user: User, value: str) -> None:
-    session.execute(sa.text("UPDATE users SET display_name = :value WHERE id = :id"), {"value": value, "id": user.id})
-    session.commit()
 
 
 def test_ciphertexts_differ_and_decrypt_to_the_same_text() -> None:
     keyring = Keyring([NEW])
 
-    first, second = keyring.encrypt(NAME), keyring.encrypt(NAME)
+    first, second = keyring.encrypt(NAME, PLACE), keyring.encrypt(NAME, PLACE)
 
     assert first != second
-    assert keyring.decrypt(first) == keyring.decrypt(second) == NAME
+    assert keyring.decrypt(first) == keyring.decrypt(second) == BoundText(PLACE, NAME)
 
 
 @pytest.mark.req("P1")
@@ -46,8 +38,8 @@ def test_earlier_keys_decrypt_and_the_current_key_encrypts() -> None:
     old = Keyring([OLD])
     both = Keyring([NEW, OLD])
 
-    assert both.decrypt(old.encrypt(NAME)) == NAME
-    assert both.encrypt(NAME).startswith(f"enc:{both.current}:")
+    assert both.decrypt(old.encrypt(NAME, PLACE)) == BoundText(PLACE, NAME)
+    assert both.encrypt(NAME, PLACE).startswith(f"enc2:{both.current}:")
     assert both.current != old.current
     assert both.ids == (both.current, old.current)
 
@@ -57,29 +49,60 @@ def test_error_names_the_missing_key_and_the_setting() -> None:
     old = Keyring([OLD])
 
     with pytest.raises(DecryptionError, match=rf"needs the encryption key {old.current}, .* LEGACY_ENCRYPTION_KEYS"):
-        Keyring([NEW]).decrypt(old.encrypt(NAME))
+        Keyring([NEW]).decrypt(old.encrypt(NAME, PLACE))
 
 
 @pytest.mark.parametrize("position", [20, 60, -2])
 def test_altered_ciphertext_is_rejected(position: int) -> None:
     keyring = Keyring([NEW])
-    stored = list(keyring.encrypt(NAME))
+    stored = list(keyring.encrypt(NAME, PLACE))
     stored[position] = "A" if stored[position] != "A" else "B"
 
     with pytest.raises(DecryptionError, match="corrupt or was tampered with"):
         keyring.decrypt("".join(stored))
 
 
-@pytest.mark.parametrize("text", ["", "Ann", "enc:", "enc:12345678:", "enc:12345678:Ann", "encryption"])
-def test_plain_text_is_returned_unchanged(text: str) -> None:
-    assert Keyring([NEW]).decrypt(text) == text
+UNBOUND_TEXTS = ["", "Ann", "enc:", "enc:12345678:", "enc2:12345678:Ann", "encryption"]
 
 
-def test_text_that_looks_encrypted_is_encrypted_too() -> None:
+@pytest.mark.fault("F64")
+@pytest.mark.parametrize("text", UNBOUND_TEXTS)
+def test_plain_text_is_rejected(text: str) -> None:
+    with pytest.raises(DecryptionError, match=r"not bound to its row: .* ENCRYPTION_ACCEPT_UNBOUND=true"):
+        Keyring([NEW]).decrypt(text)
+
+
+@pytest.mark.parametrize("text", UNBOUND_TEXTS)
+def test_plain_text_is_read_on_request(text: str) -> None:
+    assert Keyring([NEW], accepts_unbound=True).decrypt(text).text_at(PLACE) == text
+
+
+def test_ciphertext_without_a_place_is_read_on_request() -> None:
+    keyring = Keyring([NEW], accepts_unbound=True)
+    kid, key = derive_key(NEW, PURPOSE)
+    stored = f"enc:{kid}:{Fernet(base64.urlsafe_b64encode(key)).encrypt(NAME.encode()).decode()}"
+
+    assert keyring.decrypt(stored).text_at(PLACE) == NAME
+    with pytest.raises(DecryptionError, match="not bound"):
+        Keyring([NEW]).decrypt(stored)
+
+
+@pytest.mark.fault("F64")
+def test_text_of_another_place_is_rejected() -> None:
+    keyring = Keyring([NEW], accepts_unbound=True)
+    copied = keyring.decrypt(keyring.encrypt(NAME, PLACE))
+
+    with pytest.raises(
+        DecryptionError, match=r"The value of users\.display_name:8 was copied from users\.display_name:7"
+    ):
+        copied.text_at("users.display_name:8")
+
+
+@pytest.mark.parametrize("text", [Keyring([OLD]).encrypt("x", PLACE), "a\0b", "\0"])
+def test_text_that_looks_like_the_format_is_encrypted_too(text: str) -> None:
     keyring = Keyring([NEW])
-    text = Keyring([OLD]).encrypt("x")
 
-    assert keyring.decrypt(keyring.encrypt(text)) == text
+    assert keyring.decrypt(keyring.encrypt(text, PLACE)).text_at(PLACE) == text
 
 
 def test_key_id_is_not_part_of_the_key() -> None:
@@ -87,141 +110,6 @@ def test_key_id_is_not_part_of_the_key() -> None:
 
     assert len(keyring.current) == 8
     assert keyring.current not in keyring._keys[keyring.current]._signing_key.hex()
-
-
-@pytest.mark.req("P1")
-def test_database_stores_ciphertext_only(session: Session, secret: str) -> None:
-    user = make_user(session, display_name=secret)
-
-    stored = stored_name(session, user)
-
-    assert stored.startswith("enc:")
-    assert secret not in stored
-    session.expire_all()
-    assert user.display_name == secret
-
-
-@pytest.mark.parametrize("name", [None, "", NAME, "x" * 100, "🦆" * 100])
-def test_encrypted_names_round_trip(session: Session, name: str | None) -> None:
-    user = make_user(session)
-    user.display_name = name
-    session.commit()
-
-    session.expire_all()
-
-    assert user.display_name == name
-
-
-@pytest.mark.req("P1")
-def test_row_with_plain_text_is_readable(session: Session, user: User) -> None:
-    change_stored_name(session, user, "Ann")
-
-    session.refresh(user)
-
-    assert user.display_name == "Ann"
-
-
-@pytest.mark.fault("F55")
-def test_altered_value_reads_as_empty_and_is_logged(session: Session, caplog: pytest.LogCaptureFixture) -> None:
-    user = make_user(session, display_name="Ann")
-    change_stored_name(session, user, stored_name(session, user)[:-3] + "AA=")
-
-    session.refresh(user)
-
-    assert user.display_name is None
-    assert "an encrypted value reads as empty: A value of the encryption key" in caplog.text
-
-
-@pytest.mark.fault("F55")
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda _: "enc:00000000:gAAAAA" + "A" * 80,
-        lambda stored: f"{stored[:40]}éééé{stored[44:]}",
-        lambda stored: stored[:40],
-    ],
-    ids=["another key", "not ASCII", "cut"],
-)
-def test_altered_value_fails_no_request(
-    app: Flask, client: FlaskClient, session: Session, damage: Callable[[str], str]
-) -> None:
-    admin = make_user(session, role="admin", display_name="Ann")
-    change_stored_name(session, admin, damage(stored_name(session, admin)))
-    headers = bearer(app, admin)
-    credentials = {"email": admin.email, "password": PASSWORD}
-
-    requests = {
-        "sign-in": client.post("/api/v1/auth/login", json=credentials),
-        "profile": client.get("/api/v1/users/me", headers=headers),
-        "users": client.get("/api/v1/admin/users", headers=headers),
-        "export": client.get("/api/v1/users/me/data-export", headers=headers, buffered=True),
-        "change": client.patch("/api/v1/users/me", json={"display_name": "Ada"}, headers=headers),
-    }
-
-    assert {name: response.status_code for name, response in requests.items()} == dict.fromkeys(requests, 200)
-    assert requests["profile"].get_json()["display_name"] is None
-    assert requests["change"].get_json()["display_name"] == "Ada"
-
-
-@pytest.mark.fault("F55")
-def test_altered_value_can_be_removed(
-    client: FlaskClient, session: Session, user: User, headers: dict[str, str]
-) -> None:
-    change_stored_name(session, user, "enc:00000000:gAAAAA" + "A" * 80)
-
-    client.patch("/api/v1/users/me", json={"display_name": None}, headers=headers)
-
-    session.rollback()
-    assert session.scalar(sa.text("SELECT display_name FROM users")) is None
-
-
-def test_apps_with_different_keys_share_a_process(app: Flask, session: Session) -> None:
-    user = make_user(session, display_name="Ann")
-    with app.app_context():
-        url = db.engine.url.render_as_string(hide_password=False)
-    other_app = create_app(basic_environment(DATABASE_URL=url, MASTER_ENCRYPTION_KEY="another service's secret " * 2))
-
-    with other_app.app_context():
-        assert db.session.get_one(User, user.id).display_name is None
-        db.session.remove()
-        db.engine.dispose()
-    session.refresh(user)
-
-    assert user.display_name == "Ann"
-
-
-def test_engine_without_keys_names_the_fix(session: Session) -> None:
-    user = make_user(session, display_name="Ann")
-    engine = sa.create_engine(session.get_bind().engine.url)
-
-    with Session(engine) as bare, pytest.raises(RuntimeError, match="set_keyring"):
-        bare.get(User, user.id)
-    set_keyring(engine, Keyring([NEW]))
-    with Session(engine) as keyed:
-        assert keyed.get_one(User, user.id).display_name is None
-    engine.dispose()
-
-
-@pytest.mark.parametrize(
-    "compare",
-    [
-        lambda: User.display_name == "Ann",
-        lambda: User.display_name.like("A%"),
-        lambda: User.display_name.in_(["Ann"]),
-        User.display_name.desc,
-    ],
-)
-def test_comparisons_are_rejected(compare: Callable[[], object]) -> None:
-    with pytest.raises(TypeError, match=r"cannot be compared, sorted or searched in SQL: users\.display_name"):
-        compare()
-
-
-def test_null_comparisons_are_allowed(session: Session) -> None:
-    named, nameless = make_user(session, display_name="Ann"), make_user(session)
-
-    assert session.scalars(sa.select(User.id).where(User.display_name.is_(None))).all() == [nameless.id]
-    assert session.scalars(sa.select(User.id).where(User.display_name.is_not(None))).all() == [named.id]
-    assert session.scalars(sa.select(User.id).where(User.display_name == None)).all() == [nameless.id]  # noqa: E711 - SQLAlchemy's operator
 
 
 def test_encrypted_columns_lists_columns_of_models() -> None:

@@ -77,7 +77,7 @@ def test_key_that_decrypts_older_values_is_no_wrong_key(
     make_user(session, display_name="Ann")
     for user in [make_user(session) for _ in range(3)]:
         query = sa.text("UPDATE users SET display_name = :value WHERE id = :id")
-        session.execute(query, {"value": lost.encrypt("Bob"), "id": user.id})
+        session.execute(query, {"value": lost.encrypt("Bob", f"users.display_name:{user.id}"), "id": user.id})
     session.commit()
 
     result = run(environment, "prepare")
