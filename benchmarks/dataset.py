@@ -35,6 +35,9 @@ FROM (SELECT min(id) AS first FROM users WHERE email LIKE 'user-%%') AS benchmar
     generate_series(1, %(rows)s) AS number,
     LATERAL (SELECT now() - (%(rows)s - number) * (interval '5 minutes' / %(rows)s) AS time) AS times
 """
+INSERT_SHARING = """
+INSERT INTO location_sharing (user_id, created_at) SELECT id, now() FROM users WHERE email LIKE 'user-%'
+"""
 INDEXES = """
 SELECT indexname, indexdef FROM pg_indexes
 WHERE tablename = 'user_locations'
@@ -62,6 +65,7 @@ def populate(url: str, size: int) -> None:
         connection.execute(INSERT_USERS, {"users": USERS})
         connection.execute(INSERT_HISTORY, {"users": USERS, "rows": size - RECENT_ROWS})
         connection.execute(INSERT_RECENT, {"active": ACTIVE_USERS, "rows": RECENT_ROWS})
+        connection.execute(INSERT_SHARING)
         for _, definition in indexes:
             connection.execute(definition)
         connection.execute("VACUUM ANALYZE")

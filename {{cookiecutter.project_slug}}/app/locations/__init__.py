@@ -23,7 +23,7 @@ FEATURE = Feature(
     blueprints=(blueprint,),
     settings=LocationsSettings,
     scopes=("locations:read", "locations:write"),
-    personal_data=PersonalDataSource(("user_locations",), service.export, _erase),
+    personal_data=PersonalDataSource(("user_locations", "location_sharing"), service.export, _erase),
     personal_fields=("latitude", "longitude"),
     statistics=service.count_recent,
 )

@@ -1,4 +1,4 @@
-"""Positions of users."""
+"""Positions of users, and who shares them."""
 
 from __future__ import annotations
 
@@ -27,4 +27,15 @@ class UserLocation(Model):
     longitude: Mapped[float] = mapped_column(sa.Double)
     accuracy: Mapped[float | None] = mapped_column(sa.Double)
     recorded_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class LocationSharing(Model):
+    """A user who shares the latest position with other users."""
+
+    __tablename__ = "location_sharing"
+    __table_args__ = (sa.UniqueConstraint("user_id"),)
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

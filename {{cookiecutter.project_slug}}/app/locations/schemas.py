@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.platform.api.fields import BoundedList, PastDateTime, RequestSchema, StrictFloat
+from app.platform.api.fields import BoundedList, PastDateTime, RequestSchema, StrictBoolean, StrictFloat
 from app.platform.api.pagination import PageQuery
 from app.platform.decimals import DecimalInteger, DecimalNumber
 
@@ -66,6 +66,19 @@ class LocationPage(Schema):
 
     items = fields.List(fields.Nested(Location()), required=True)
     next = fields.String(required=True, allow_none=True)
+
+
+class SharingChange(RequestSchema):
+    """Whether other users may see the caller's latest position."""
+
+    shared = StrictBoolean(required=True, metadata={"example": True})
+
+
+class Sharing(Schema):
+    """Whether other users see the caller's latest position, and since when."""
+
+    shared = fields.Boolean(required=True)
+    since = fields.AwareDateTime(required=True, allow_none=True, metadata={"description": "null if not shared."})
 
 
 DECIMAL_NUMBER = DecimalNumber()

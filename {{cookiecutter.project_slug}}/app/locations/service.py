@@ -9,10 +9,10 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.locations.models import UserLocation
+from app.locations.models import LocationSharing, UserLocation
 from app.platform.api.pagination import CursorValue, newest_first
 from app.platform.database.base import utc_now
-from app.platform.personal_data import PORTION, delete_in_portions, row_as_dict
+from app.platform.personal_data import PORTION, delete_in_portions, row_as_dict, rows_as_dicts
 
 INSERT = sa.insert(UserLocation)
 # The columns of `INSERT_ALL` that a caller sets. One statement for 1000 rows takes 10 ms of service and database time;
@@ -56,21 +56,36 @@ def history(session: Session, user_id: int, limit: int, cursor: CursorValue | No
     return session.scalars(newest_first(query, UserLocation.recorded_at, UserLocation.id, limit, cursor)).all()
 
 
+def delete(connection: sa.Connection, user_id: int, location_id: int) -> bool:
+    """Delete a position of a user; return False if the user has none with this id."""
+    own = sa.and_(UserLocation.id == location_id, UserLocation.user_id == user_id)
+    return connection.execute(sa.delete(UserLocation).where(own)).rowcount == 1
+
+
 def active(
-    connection: sa.Connection, minutes: int, box: tuple[float, ...] | None, limit: int, cursor: CursorValue | None
+    connection: sa.Connection,
+    *,
+    minutes: int,
+    limit: int,
+    bbox: tuple[float, ...] | None = None,
+    cursor: CursorValue | None = None,
+    everyone: bool = False,
 ) -> Sequence[sa.Row[Any]]:
     """Return the latest position of up to `limit` + 1 users seen in the last minutes, newest first.
 
-    The box (west, south, east, north) filters the latest positions, so users who have left it are not included.
+    Of users who share it; with `everyone`, of all users. The box (west, south, east, north, in degrees) filters the
+    latest positions, so users who have left it are not included.
     """
     seen = UserLocation.recorded_at >= utc_now() - timedelta(minutes=minutes)
+    if not everyone:
+        seen = sa.and_(seen, UserLocation.user_id.in_(sa.select(LocationSharing.user_id)))
     latest_first = (UserLocation.recorded_at.desc(), UserLocation.id.desc())
     rank = sa.func.row_number().over(partition_by=UserLocation.user_id, order_by=latest_first).label("rank")
     ranked = sa.select(UserLocation, rank).where(seen).subquery()
     latest = ranked.c
     query = sa.select(ranked).where(latest["rank"] == 1)
-    if box:
-        query = query.where(_inside(latest, box))
+    if bbox:
+        query = query.where(_inside(latest, bbox))
     return connection.execute(newest_first(query, latest.recorded_at, latest.id, limit, cursor)).all()
 
 
@@ -80,8 +95,16 @@ def count_recent(session: Session) -> Mapping[str, int]:
     return {"last_24_hours": session.scalar(sa.select(sa.func.count()).select_from(UserLocation).where(recent)) or 0}
 
 
-def export(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
-    """Yield a user's positions, newest first, read page by page."""
+def export(session: Session, user_id: int) -> dict[str, Any]:
+    """Return a user's positions, newest first, read page by page, and whether the user shares them."""
+    sharing = sa.select(LocationSharing).where(LocationSharing.user_id == user_id)
+    return {
+        "user_locations": _export_positions(session, user_id),
+        "location_sharing": rows_as_dicts(session, sharing),
+    }
+
+
+def _export_positions(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
     cursor = None
     while page := history(session, user_id, PORTION, cursor):
         cursor = (page[-1].recorded_at, page[-1].id)
@@ -89,7 +112,9 @@ def export(session: Session, user_id: int) -> Iterator[dict[str, Any]]:
 
 
 def erase(session: Session, user_id: int) -> Iterator[None]:
-    """Delete a user's positions in portions; yields after each."""
+    """End the sharing of a user's positions, then delete them in portions; yields after each."""
+    session.execute(sa.delete(LocationSharing).where(LocationSharing.user_id == user_id))
+    yield
     for _ in delete_in_portions(session, UserLocation, user_id, (UserLocation.recorded_at, UserLocation.id)):
         yield
 

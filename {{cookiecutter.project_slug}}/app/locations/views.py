@@ -8,9 +8,20 @@ from typing import Any
 
 from flask import Response, current_app, jsonify
 
-from app.locations import service
+from app.audit import service as audit
+from app.locations import service, sharing
+from app.locations.models import LocationSharing
 from app.locations.quota import PositionQuota
-from app.locations.schemas import Accepted, ActiveQuery, Batch, Location, LocationPage, Position
+from app.locations.schemas import (
+    Accepted,
+    ActiveQuery,
+    Batch,
+    Location,
+    LocationPage,
+    Position,
+    Sharing,
+    SharingChange,
+)
 from app.locations.settings import LocationsSettings
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_slot
@@ -19,16 +30,18 @@ from app.platform.api.rate_limits import rate_limit
 from app.platform.components import platform_of
 from app.platform.database.base import autocommit_connection, db
 from app.platform.redis.cache import Cache
-from app.platform.security.access import current_caller, login_or_api_key
+from app.platform.security.access import account_deleted, current_caller, login_or_api_key, login_required
 from app.platform.settings.declarations import settings_of
-from app.platform.telemetry.objectives import CREATE, LIST, objective
+from app.platform.telemetry.objectives import CREATE, LIST, READ, UPDATE, objective
+from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem
 
+NO_SUCH_POSITION = "The caller has no position with this id."
 QUOTA_REACHED = "The caller has stored as many positions as one user may."
 
 blueprint = Blueprint("locations", __name__, description="Current and past positions of users.")
 
-# The result is the same for all callers, and every open map polls it.
+# Every open map polls it, and the result is the same for all callers, except admins.
 ACTIVE_USERS = Cache("locations.active", seconds=3)
 PAGE = LocationPage()
 
@@ -71,6 +84,22 @@ def history(query: dict[str, Any]) -> dict[str, Any]:
     return page(rows, query["limit"], "recorded_at", "id")
 
 
+@blueprint.delete("/locations/<int:location_id>")
+@rate_limit("RATELIMIT_DELETE")
+@objective(UPDATE)
+@login_or_api_key("locations:write")
+@blueprint.response(204)
+@blueprint.alt_response(404, description=NO_SUCH_POSITION)
+def delete(location_id: int) -> None:
+    """Delete a position of the caller."""
+    user_id = current_caller().user_id
+    with autocommit_connection() as connection:
+        if not service.delete(connection, user_id, location_id):
+            raise Problem(404, NO_SUCH_POSITION)
+    platform_of(current_app).get_or_create(PositionQuota).give_back(user_id, 1)
+    ACTIVE_USERS.invalidate()
+
+
 @blueprint.get("/locations/active")
 @rate_limit("RATELIMIT_LIST")
 @objective(LIST)
@@ -78,8 +107,48 @@ def history(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(ActiveQuery(), location="query")
 @blueprint.response(200, LocationPage())
 def active(query: dict[str, Any]) -> Response:
-    """List the latest position of each user seen in the last minutes; cached for up to 3 seconds."""
-    return jsonify(ACTIVE_USERS.get_or_compute(query, lambda: _dump_active(query)))
+    """List the latest position of each user seen in the last minutes who shares it; cached for up to 3 seconds.
+
+    Admins who are logged in see all users; the audit log records each such request.
+    """
+    caller = current_caller()
+    if caller.role != "admin" or caller.session_id is None:
+        return jsonify(ACTIVE_USERS.get_or_compute(query, lambda: _dump_active(query)))
+    everyone = {**query, "everyone": True}
+    found = ACTIVE_USERS.get_or_compute(everyone, lambda: _dump_active(everyone))
+    audit.record_read(db.session(), "active_users", query, actor_id=caller.user_id, origin=request_origin())
+    return jsonify(found)
+
+
+@blueprint.get("/locations/sharing")
+@rate_limit("RATELIMIT_READ")
+@objective(READ)
+@login_required
+@blueprint.response(200, Sharing())
+def get_sharing() -> dict[str, Any]:
+    """Get whether other users see the caller's latest position."""
+    return _dump_sharing(sharing.find(db.session(), current_caller().user_id))
+
+
+@blueprint.put("/locations/sharing")
+@rate_limit("RATELIMIT_UPDATE")
+@objective(UPDATE)
+@login_required
+@blueprint.arguments(SharingChange())
+@blueprint.response(200, Sharing())
+def change_sharing(wanted: dict[str, bool]) -> dict[str, Any]:
+    """Let other users see the caller's latest position, or stop it. No one sees it by default."""
+    user_id, shared = current_caller().user_id, wanted["shared"]
+    try:
+        row = sharing.change(db.session(), user_id, shared=shared, origin=request_origin())
+    except sharing.NoSuchUser:
+        raise account_deleted() from None
+    ACTIVE_USERS.invalidate()
+    return _dump_sharing(row)
+
+
+def _dump_sharing(row: LocationSharing | None) -> dict[str, Any]:
+    return {"shared": row is not None, "since": row and row.created_at}
 
 
 @contextmanager
@@ -105,5 +174,5 @@ def _reserved_room(number: int) -> Iterator[None]:
 
 def _dump_active(query: dict[str, Any]) -> Any:
     with concurrency_slot("CONCURRENCY_QUERIES"), autocommit_connection() as connection:
-        rows = service.active(connection, query["minutes"], query.get("bbox"), query["limit"], query.get("cursor"))
+        rows = service.active(connection, **query)
     return PAGE.dump(page(rows, query["limit"], "recorded_at", "id"))

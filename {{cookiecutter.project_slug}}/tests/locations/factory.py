@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User
-from app.locations.models import UserLocation
+from app.locations.models import LocationSharing, UserLocation
 from app.platform.database.base import utc_now
 
 
@@ -19,3 +19,9 @@ def make_location(
     session.add(location)
     session.commit()
     return location
+
+
+def share_location(session: Session, *users: User) -> None:
+    """Let other users see the latest position of these users."""
+    session.add_all(LocationSharing(user_id=user.id) for user in users)
+    session.commit()

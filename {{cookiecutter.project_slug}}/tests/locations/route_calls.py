@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import User
 from tests.accounts.factory import make_user
-from tests.locations.factory import make_location
+from tests.locations.factory import make_location, share_location
 from tests.route_calls import API, RouteCaller
 
 POSITION = {"latitude": 1.0, "longitude": 2.0}
@@ -16,7 +16,9 @@ POSITION = {"latitude": 1.0, "longitude": 2.0}
 def create_rows(_app: Flask, session: Session, user: User) -> None:
     """Create a position of the user, and one of another user."""
     make_location(session, user)
-    make_location(session, make_user(session))
+    other = make_user(session)
+    make_location(session, other)
+    share_location(session, other)
 
 
 def call_routes(caller: RouteCaller) -> None:
@@ -24,5 +26,8 @@ def call_routes(caller: RouteCaller) -> None:
     user = caller.user()
     caller.call("GET", f"{API}/locations", user)
     caller.call("GET", f"{API}/locations/active", user)
+    caller.call("GET", f"{API}/locations/sharing", user)
+    caller.call("PUT", f"{API}/locations/sharing", user, json={"shared": True})
     caller.call("POST", f"{API}/locations", user, json=POSITION)
+    caller.call("DELETE", f"{API}/locations/<int:location_id>", user)
     caller.call("POST", f"{API}/locations/batch", user, json={"locations": [POSITION] * caller.count})

@@ -27,16 +27,22 @@ FILL = [
         SELECT 1 + mod(n, {USERS}), 52 + mod(n, 100) / 100.0, 13 + mod(n, 100) / 100.0,
                now() - n * interval '8 seconds', now()
         FROM generate_series(1, {ROWS}) n""",  # 90 days
+    f"INSERT INTO location_sharing (user_id, created_at) SELECT n, now() FROM generate_series(1, {USERS}, 2) n",
     "ANALYZE",
 ]
 
 QUERIES: dict[str, Callable[[Session], object]] = {
     "history": lambda session: service.history(session, 7, 50, None),
     "history, later page": lambda session: service.history(session, 7, 50, (utc_now() - timedelta(days=9), ROWS // 2)),
-    "active users": lambda session: service.active(session.connection(), 5, None, 50, None),
-    "active users of one day": lambda session: service.active(session.connection(), 1440, None, 50, None),
-    "active users in a box": lambda session: service.active(session.connection(), 60, BERLIN, 50, None),
-    "active users, later page": lambda session: service.active(session.connection(), 60, None, 5, (utc_now(), 40)),
+    "active users": lambda session: service.active(session.connection(), minutes=5, limit=50),
+    "active users, for admins": lambda session: service.active(
+        session.connection(), minutes=5, limit=50, everyone=True
+    ),
+    "active users of one day": lambda session: service.active(session.connection(), minutes=1440, limit=50),
+    "active users in a box": lambda session: service.active(session.connection(), minutes=60, limit=50, bbox=BERLIN),
+    "active users, later page": lambda session: service.active(
+        session.connection(), minutes=60, limit=5, cursor=(utc_now(), 40)
+    ),
     "count of one day": service.count_recent,
     "export": lambda session: list(service.export(session, 7)),
     "erasure": lambda session: list(service.erase(session, 7)),

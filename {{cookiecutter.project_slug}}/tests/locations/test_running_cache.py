@@ -28,6 +28,14 @@ def latitudes(response: requests.Response) -> list[float]:
     return [item["latitude"] for item in response.json()["items"]]
 
 
+def share(web: Web, name: str = "ann") -> dict[str, str]:
+    """Log a user in who shares the position; returns the header with the access token."""
+    headers = log_in(web, name)
+    response = requests.put(f"{web.url}{LOCATIONS}/sharing", json={"shared": True}, headers=headers, timeout=60)
+    assert response.status_code == 200
+    return headers
+
+
 def counted(web: Web) -> dict[str, float]:
     results = ("hit", "miss", "bypass")
     return {name: total(web, "cache_requests_total", cache="locations.active", result=name) for name in results}
@@ -36,7 +44,7 @@ def counted(web: Web) -> dict[str, float]:
 @pytest.mark.req("W5", "O2")
 def test_processes_share_cached_values_and_counts(start_web: StartWeb) -> None:
     web = start_web(GUNICORN_WORKERS="4")
-    headers = log_in(web)
+    headers = share(web)
     web.post(LOCATIONS, HERE, headers=headers)
 
     started = time.monotonic()
@@ -54,7 +62,7 @@ def test_processes_share_cached_values_and_counts(start_web: StartWeb) -> None:
 
 @pytest.mark.req("W5", "A3")
 def test_cached_list_is_at_most_as_old_as_documented(web: Web) -> None:
-    headers = log_in(web)
+    headers = share(web)
     web.post(LOCATIONS, HERE, headers=headers)
     started = time.monotonic()
     first = web.get(ACTIVE, headers=headers)
@@ -74,7 +82,7 @@ def test_cached_list_is_at_most_as_old_as_documented(web: Web) -> None:
 
 @pytest.mark.req("W5", "P3")
 def test_erasure_removes_the_user_from_the_cached_list(web: Web) -> None:
-    ann, bob = log_in(web, "ann"), log_in(web, "bob")
+    ann, bob = share(web, "ann"), log_in(web, "bob")
     web.post(LOCATIONS, HERE, headers=ann)
     assert latitudes(web.get(ACTIVE, headers=bob)) == [52.5]
 
@@ -86,7 +94,7 @@ def test_erasure_removes_the_user_from_the_cached_list(web: Web) -> None:
 @pytest.mark.req("W5")
 def test_concurrent_requests_cause_one_query(start_web: StartWeb, migrated_database: str) -> None:
     web = start_web(GUNICORN_WORKERS="4")
-    headers = log_in(web)
+    headers = share(web)
     web.post(LOCATIONS, HERE, headers=headers)
     waiting = sa.text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -112,7 +120,7 @@ def test_requests_without_redis_read_the_database_and_count_as_bypass(
     start_web: StartWeb, own_redis: RedisServer, fault: Callable[[RedisServer], None]
 ) -> None:
     web = start_web(redis_url=own_redis.url)
-    headers = log_in(web)
+    headers = share(web)
     web.post(LOCATIONS, HERE, headers=headers)
     web.get(ACTIVE, headers=headers)
 
@@ -136,7 +144,7 @@ def test_requests_without_redis_read_the_database_and_count_as_bypass(
 
 @pytest.mark.req("W5", "P3")
 def test_cached_positions_expire_in_redis(web: Web, redis: RedisServer) -> None:
-    headers = log_in(web)
+    headers = share(web)
     web.post(LOCATIONS, HERE, headers=headers)
     web.get(ACTIVE, headers=headers)
 

@@ -1,4 +1,4 @@
-"""Saving positions, the caller's history, and active users."""
+"""Saving and deleting positions, and the caller's history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.platform.database.base import utc_now
 from tests.locations.factory import make_location
 from tests.pages import all_items
 
-LOCATIONS, BATCH, ACTIVE = "/api/v1/locations", "/api/v1/locations/batch", "/api/v1/locations/active"
+LOCATIONS, BATCH = "/api/v1/locations", "/api/v1/locations/batch"
 HERE = {"latitude": 52.5, "longitude": 13.4}
 
 
@@ -190,73 +190,25 @@ def test_invalid_query_is_rejected_by_field(
     assert list(response.get_json()["errors"]) == [field]
 
 
-@pytest.mark.req("A3")
-def test_active_lists_latest_position_of_each_recent_user(
-    client: FlaskClient, session: Session, user: User, other_user: User, headers: dict[str, str]
-) -> None:
-    time = utc_now()
-    make_location(session, user, at=time - timedelta(minutes=4))
-    latest = make_location(session, user, at=time - timedelta(minutes=1))
-    make_location(session, other_user, at=time - timedelta(minutes=6))
-
-    five = client.get(ACTIVE, headers=headers).get_json()
-    ten = client.get(f"{ACTIVE}?minutes=10", headers=headers).get_json()
-
-    assert [item["id"] for item in five["items"]] == [latest.id]
-    assert [item["user_id"] for item in ten["items"]] == [user.id, other_user.id]
-
-
-BOXES = [
-    ("13,52,14,53", True),
-    ("14,52,15,53", False),
-    ("13,53,14,54", False),
-    ("13.4,52.5,13.4,52.5", True),  # the box includes its edges
-    ("170,50,14,54", True),  # crosses the 180th meridian
-    ("170,50,-170,54", False),
-]
-
-
-@pytest.mark.parametrize(("box", "inside"), BOXES)
-@pytest.mark.req("A3")
-def test_active_filters_by_box(
-    client: FlaskClient, session: Session, user: User, headers: dict[str, str], box: str, inside: bool
-) -> None:
-    make_location(session, user, latitude=52.5, longitude=13.4)
-
-    body = client.get(f"{ACTIVE}?bbox={box}", headers=headers).get_json()
-
-    assert len(body["items"]) == int(inside)
-
-
-@pytest.mark.req("A3")
-def test_user_who_left_the_box_is_not_listed(
+@pytest.mark.req("P3")
+@pytest.mark.fault("F65")
+def test_own_position_can_be_deleted(
     client: FlaskClient, session: Session, user: User, headers: dict[str, str]
 ) -> None:
-    make_location(session, user, at=utc_now() - timedelta(minutes=2), longitude=13.4)
-    make_location(session, user, at=utc_now() - timedelta(minutes=1), longitude=20)
+    deleted, kept = make_location(session, user).id, make_location(session, user).id
 
-    assert client.get(f"{ACTIVE}?bbox=13,52,14,53", headers=headers).get_json()["items"] == []
+    first = client.delete(f"{LOCATIONS}/{deleted}", headers=headers)
+    again = client.delete(f"{LOCATIONS}/{deleted}", headers=headers)
 
-
-@pytest.mark.parametrize(
-    "box", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "0,10,5,5", "0,-91,5,5", "181,0,5,5", "nan,0,1,1", "0,0,inf,1"]
-)
-def test_invalid_box_is_rejected(client: FlaskClient, headers: dict[str, str], box: str) -> None:
-    response = client.get(f"{ACTIVE}?bbox={box}", headers=headers)
-
-    assert response.status_code == 422
-    assert list(response.get_json()["errors"]) == ["bbox"]
+    assert (first.status_code, first.data, again.status_code) == (204, b"", 404)
+    assert [item["id"] for item in client.get(LOCATIONS, headers=headers).get_json()["items"]] == [kept]
 
 
-@pytest.mark.req("A3")
-def test_active_users_are_paginated(
-    client: FlaskClient, session: Session, user: User, other_user: User, headers: dict[str, str]
+@pytest.mark.req("A2")
+def test_position_of_another_user_cannot_be_deleted(
+    client: FlaskClient, session: Session, other_user: User, headers: dict[str, str]
 ) -> None:
-    first = make_location(session, user, at=utc_now() - timedelta(seconds=10))
-    second = make_location(session, other_user, at=utc_now() - timedelta(seconds=20))
+    location_id = make_location(session, other_user).id
 
-    page = client.get(f"{ACTIVE}?limit=1", headers=headers).get_json()
-    rest = client.get(f"{ACTIVE}?limit=1&cursor={page['next']}", headers=headers).get_json()
-
-    assert [item["id"] for item in page["items"] + rest["items"]] == [first.id, second.id]
-    assert rest["next"] is None
+    assert client.delete(f"{LOCATIONS}/{location_id}", headers=headers).status_code == 404
+    assert saved_count(session) == 1

@@ -12,6 +12,7 @@ HERE = {"latitude": 52.5, "longitude": 13.4}
 TRAFFIC = (
     (8, get(f"{LOCATIONS}?limit=20")),
     (5, get(f"{LOCATIONS}/active?minutes=5&limit=20")),
+    (1, lambda client: client.send("PUT", f"{LOCATIONS}/sharing", 200, json={"shared": True})),
     (12, post(LOCATIONS, HERE, 201)),
     (1, post(f"{LOCATIONS}/batch", {"locations": [HERE] * 20}, 201)),
     (2, post(LOCATIONS, {"latitude": 91, "longitude": "east"}, 422)),
