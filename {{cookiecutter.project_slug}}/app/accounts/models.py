@@ -16,7 +16,10 @@ ROLES = ("user", "admin")
 
 
 class User(Model):
-    """A user. The e-mail is stored in its normal form, so that an address has one account however it is written."""
+    """A user. The e-mail is stored in its normal form, so that an address has one account however it is written.
+
+    `processing_restricted`: the user's data is kept, but no one else sees it (GDPR, article 18).
+    """
 
     __tablename__ = "users"
     __table_args__ = (
@@ -24,6 +27,7 @@ class User(Model):
         sa.CheckConstraint(sa.column("role").in_(ROLES), name="role"),
         sa.Index(None, "created_at", "id"),
         sa.Index(None, "role", "created_at", "id"),
+        sa.Index(None, "processing_restricted"),
     )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
@@ -35,6 +39,7 @@ class User(Model):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
     last_login_at: Mapped[datetime | None]
+    processing_restricted: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
 
     @validates("email")
     def _normalize(self, _name: str, email: str) -> str:

@@ -110,6 +110,9 @@ class ProfileChange(RequestSchema):
     """The fields of a profile that can be changed; omitted fields keep their values."""
 
     display_name = VisibleText(allow_none=True, validate=NAME_LENGTH, metadata={"example": "Ada"})
+    processing_restricted = StrictBoolean(
+        metadata={"description": "Keep the user's data, but do not show it to others (GDPR, article 18)."}
+    )
 
 
 class Profile(Schema):
@@ -119,6 +122,7 @@ class Profile(Schema):
     email = fields.String(required=True, metadata={"example": "ada@example.com"})
     role = fields.String(required=True, validate=validate.OneOf(ROLES))
     display_name = fields.String(required=True, allow_none=True, metadata={"example": "Ada"})
+    processing_restricted = fields.Boolean(required=True, metadata={"example": False})
     created_at = fields.AwareDateTime(required=True, metadata={"example": "2026-01-02T03:04:05.678901+00:00"})
 
 

@@ -35,9 +35,9 @@ __all__ = [  # what other features need of the modules that this one imports
 ]
 
 _users = User.__table__.c
-PROFILE_QUERY = sa.select(_users.id, _users.email, _users.role, _users.display_name, _users.created_at).where(
-    _users.id == sa.bindparam("user_id")
-)
+PROFILE_QUERY = sa.select(
+    _users.id, _users.email, _users.role, _users.display_name, _users.processing_restricted, _users.created_at
+).where(_users.id == sa.bindparam("user_id"))
 
 
 class EmailTaken(Exception):
@@ -163,6 +163,11 @@ def change_profile(session: Session, user: User, changes: dict[str, Any], origin
     audit.record(session, "user.profile_changed", actor_id=user.id, target=target, origin=origin, fields=names)
     session.commit()
     return user
+
+
+def is_restricted(user_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Return the condition that the processing of a user's data is restricted, by an id column of a query."""
+    return sa.exists().where(User.id == user_id, User.processing_restricted)
 
 
 def export(session: Session, user_id: int) -> dict[str, Any]:

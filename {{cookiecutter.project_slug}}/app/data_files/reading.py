@@ -1,7 +1,7 @@
 """Reads the rows of CSV and JSON files in little memory.
 
 The content is untrusted and may be hostile: the length of a row, its number of columns and the nesting depth have
-bounds, and no digits are converted to numbers.
+bounds, and at most `MAX_DIGITS` digits are converted to a number.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import InvalidOperation
 from itertools import chain
 from typing import IO, Any
 
@@ -25,6 +26,9 @@ MAX_NAME_LENGTH = 200  # characters of a column name
 MAX_COLUMNS = 500
 MAX_DEPTH = 32  # nested objects and lists
 DELIMITERS = ",;\t|"
+DIGITS = b"0123456789"
+MAX_DIGITS = 4000  # of an integer; Python converts 4300
+LONG_NUMBER = re.compile(rb"([0-9]{4000})[0-9]+")  # more than MAX_DIGITS
 BOM = b"\xef\xbb\xbf"
 
 INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -84,7 +88,8 @@ class _Lines:
 def _csv_rows(lines: _Lines) -> Iterator[Row]:
     try:
         first = next((line for line in lines if line.strip()), "")
-        delimiter = max(DELIMITERS, key=first.count)
+        unquoted = "".join(first.split('"')[::2])  # a quoted name may contain delimiters
+        delimiter = max(DELIMITERS, key=unquoted.count)
         reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
         names = _column_names(next(reader, []))
         lines.begin_row()
@@ -142,25 +147,42 @@ def _is_time(text: str) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class HeartbeatReader:
-    """A stream that calls `heartbeat` at every read."""
+@dataclass
+class JsonStream:
+    """The text of a JSON file for ijson, without the digits of a number or a text beyond `MAX_DIGITS`.
+
+    Python rejects longer integers, and ijson then ends the process. Calls `heartbeat` at every read.
+    """
 
     stream: IO[bytes]
     heartbeat: Heartbeat
+    _digits: int = 0  # at the end of what was read so far
 
     def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes."""
+        while chunk := self._read_chunk(size):
+            if shortened := self._shorten(chunk):
+                return shortened
+        return b""
+
+    def _read_chunk(self, size: int) -> bytes:
         self.heartbeat()
         return self.stream.read(size)
+
+    def _shorten(self, chunk: bytes) -> bytes:
+        leading = len(chunk) - len(chunk.lstrip(DIGITS))
+        kept = min(leading, MAX_DIGITS - self._digits)
+        rest = LONG_NUMBER.sub(rb"\1", chunk[leading:])
+        trailing = len(rest) - len(rest.rstrip(DIGITS))
+        self._digits = trailing if rest else self._digits + kept
+        return chunk[:kept] + rest
 
 
 def _json_rows(stream: IO[bytes], heartbeat: Heartbeat) -> Iterator[Row]:
     """Yield the objects of a list, or concatenated objects as in JSON lines."""
     if stream.read(len(BOM)) != BOM:
         stream.seek(0)
-    # Numbers are parsed as floats: ijson would create an int from thousands of digits, which can end the process.
-    events: Events = ijson.basic_parse(HeartbeatReader(stream, heartbeat), multiple_values=True, use_float=True)
+    events: Events = ijson.basic_parse(JsonStream(stream, heartbeat), multiple_values=True)
     try:
         for event, value in events:
             if event == "start_array":
@@ -169,7 +191,10 @@ def _json_rows(stream: IO[bytes], heartbeat: Heartbeat) -> Iterator[Row]:
                 yield _json_row(event, value, events)
     except ijson.JSONError as error:
         raise MalformedFile(f"Malformed JSON: {_reason(error)}.") from None
-    except ValueError:  # ijson passes a lone surrogate, as in "\\udfff", to Python's decoder
+    except (
+        ValueError,
+        InvalidOperation,
+    ):  # ijson passes lone surrogates, as in "\\udfff", and large exponents to Python
         raise MalformedFile("Malformed JSON: a text or a number that cannot be decoded.") from None
 
 

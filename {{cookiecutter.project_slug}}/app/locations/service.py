@@ -9,6 +9,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.accounts import service as accounts
 from app.locations.models import LocationSharing, UserLocation
 from app.platform.api.pagination import CursorValue, newest_first
 from app.platform.database.base import utc_now
@@ -73,8 +74,8 @@ def active(
 ) -> Sequence[sa.Row[Any]]:
     """Return the latest position of up to `limit` + 1 users seen in the last minutes, newest first.
 
-    Of users who share it; with `everyone`, of all users. The box (west, south, east, north, in degrees) filters the
-    latest positions, so users who have left it are not included.
+    Of users who share it; with `everyone`, of all users; of no user whose processing is restricted. The box (west,
+    south, east, north, in degrees) filters the latest positions, so users who have left it are not included.
     """
     seen = UserLocation.recorded_at >= utc_now() - timedelta(minutes=minutes)
     if not everyone:
@@ -83,7 +84,7 @@ def active(
     rank = sa.func.row_number().over(partition_by=UserLocation.user_id, order_by=latest_first).label("rank")
     ranked = sa.select(UserLocation, rank).where(seen).subquery()
     latest = ranked.c
-    query = sa.select(ranked).where(latest["rank"] == 1)
+    query = sa.select(ranked).where(latest["rank"] == 1, sa.not_(accounts.is_restricted(latest.user_id)))
     if bbox:
         query = query.where(_inside(latest, bbox))
     return connection.execute(newest_first(query, latest.recorded_at, latest.id, limit, cursor)).all()

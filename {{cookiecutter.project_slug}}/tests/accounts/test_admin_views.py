@@ -90,7 +90,8 @@ def test_list_shows_every_field_of_a_user(client: FlaskClient, session: Session,
     assert datetime.fromisoformat(shown.pop("created_at")) == user.created_at
     assert datetime.fromisoformat(shown.pop("updated_at")) == user.updated_at
     assert datetime.fromisoformat(shown.pop("last_login_at")) == time
-    assert shown == {"id": user.id, "email": user.email, "role": "user", "display_name": "Ada"}
+    expected = {"id": user.id, "email": user.email, "role": "user", "display_name": "Ada"}
+    assert shown == {**expected, "processing_restricted": False}
 
 
 @pytest.mark.req("A5", "A6")

@@ -25,7 +25,14 @@ def test_registered_user_logs_in_and_reads_profile(client: FlaskClient) -> None:
     profile = client.get(ME, headers={"Authorization": f"Bearer {token}"})
 
     assert registered.status_code == 201
-    assert registered.get_json().keys() == {"id", "email", "role", "display_name", "created_at"}
+    assert registered.get_json().keys() == {
+        "id",
+        "email",
+        "role",
+        "display_name",
+        "processing_restricted",
+        "created_at",
+    }
     assert login.get_json().keys() == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert login.get_json()["token_type"] == "Bearer"
     assert profile.get_json() == registered.get_json()

@@ -19,12 +19,14 @@ from tests.accounts.factory import bearer, make_user
 from tests.api_keys.factory import make_key
 from tests.locations.factory import make_location, share_location
 
+ME = "/api/v1/users/me"
 ACTIVE, SHARING = "/api/v1/locations/active", "/api/v1/locations/sharing"
 
 
-def listed(client: FlaskClient, headers: dict[str, str]) -> list[int]:
+def listed(client: FlaskClient, headers: dict[str, str], minutes: int = 5) -> list[int]:
     """Return the ids of the users whose positions a caller sees."""
-    return [item["user_id"] for item in client.get(ACTIVE, headers=headers).get_json()["items"]]
+    page = client.get(f"{ACTIVE}?minutes={minutes}", headers=headers).get_json()
+    return [item["user_id"] for item in page["items"]]
 
 
 @pytest.mark.req("A3", "P3")
@@ -77,6 +79,24 @@ def test_admins_see_all_users_and_are_recorded(
     (entry,) = audit_entries()
     assert seen == [user.id]
     assert (entry.action, entry.actor_id, entry.target_id) == ("admin.read", admin.id, "active_users")
+
+
+@pytest.mark.req("P3")
+@pytest.mark.parametrize("role", ["user", "admin"])
+def test_user_with_restricted_processing_is_not_listed(
+    app: Flask, client: FlaskClient, session: Session, user: User, headers: dict[str, str], role: str
+) -> None:
+    make_location(session, user)
+    share_location(session, user)
+    other = bearer(app, make_user(session, role=role))
+
+    restricted = client.patch(ME, json={"processing_restricted": True}, headers=headers)
+    hidden = listed(client, other)
+    client.patch(ME, json={"processing_restricted": False}, headers=headers)
+
+    assert restricted.get_json()["processing_restricted"] is True
+    shown = listed(client, other, minutes=6)  # the other query may be cached
+    assert (hidden, shown) == ([], [user.id])
 
 
 @pytest.mark.req("A2")

@@ -1,4 +1,4 @@
-"""Users who share their latest position."""
+"""Users who share their latest position, and users whose data is kept but not shown to others."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+INDEX = "ix_users_processing_restricted"
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Time = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 TEXT_OPTIONS = {
@@ -21,7 +22,7 @@ TEXT_OPTIONS = {
 
 
 def upgrade() -> None:
-    """Create the table: until users start to share, `/locations/active` lists none of them."""
+    """Create the table and the column: until users start to share, `/locations/active` lists none of them."""
     op.create_table(
         "location_sharing",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
@@ -34,8 +35,18 @@ def upgrade() -> None:
         ),
         **TEXT_OPTIONS,
     )
+    op.add_column("users", sa.Column("processing_restricted", sa.Boolean(), server_default=sa.false(), nullable=False))
+    # The table is in use: the index is created concurrently, outside a transaction. An incomplete one, of a migration
+    # that stopped, is dropped first.
+    with op.get_context().autocommit_block():
+        if op.get_bind().dialect.name == "postgresql":
+            op.drop_index(INDEX, "users", if_exists=True, postgresql_concurrently=True)
+        op.create_index(INDEX, "users", ["processing_restricted"], postgresql_concurrently=True)
 
 
 def downgrade() -> None:
-    """Drop the table."""
+    """Drop the column and the table."""
+    op.drop_index(INDEX, "users")
+    with op.batch_alter_table("users") as users:
+        users.drop_column("processing_restricted")
     op.drop_table("location_sharing")
