@@ -37,6 +37,12 @@ def plans(engine: sa.Engine, query: Callable[[Session], object], *expected: type
         return [json.dumps(_explain(connection, "FORMAT JSON", *sent)) for sent in statements]
 
 
+def tables_read_completely(found: Sequence[str]) -> set[str]:
+    """Return the tables that these plans read from the beginning to the end."""
+    nodes = [node for plan in found for node in _nodes(json.loads(plan)[0]["Plan"])]
+    return {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
+
+
 def assert_page_is_read_from_an_index(engine: sa.Engine, query: Callable[[Session], object]) -> None:
     """Run a query of one statement; it must read no whole table, and at most `MAX_ROWS_READ` rows."""
     with Session(engine) as session, recorded_statements(engine) as statements:
