@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.audit import service
+from app.audit import commands, service, tasks
+from app.audit.settings import AuditSettings
 from app.audit.views import blueprint
 from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
@@ -12,4 +13,8 @@ FEATURE = Feature(
     blueprints=(blueprint,),
     personal_data=PersonalDataSource(("audit_logs",), service.export),  # entries are never erased
     export_name="audit_logs",
+    settings=AuditSettings,
+    schedules={"audit.seal": tasks.SEAL_SECONDS},
+    commands=(commands.audit_log,),
+    init_app=commands.init_app,
 )
