@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from app.audit import commands, service, tasks
+from flask import Flask
+
+from app.audit import commands, refusals, service, tasks
 from app.audit.settings import AuditSettings
 from app.audit.views import blueprint
 from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
+
+
+def _init_app(app: Flask) -> None:
+    commands.init_app(app)
+    refusals.init_app(app)
+
 
 FEATURE = Feature(
     name="audit",
@@ -16,5 +24,5 @@ FEATURE = Feature(
     settings=AuditSettings,
     schedules={"audit.seal": tasks.SEAL_SECONDS},
     commands=(commands.audit_log,),
-    init_app=commands.init_app,
+    init_app=_init_app,
 )

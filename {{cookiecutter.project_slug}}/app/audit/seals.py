@@ -154,9 +154,7 @@ def _first_unsealable(session: Session, last_id: int, delay: timedelta) -> int |
     now = utc_now()
     cutoff = min(now - delay, _oldest_writer(session) or now)
     too_new = AuditLog.created_at.between(cutoff, now + FUTURE)
-    return session.scalar(
-        sa.select(sa.func.min(AuditLog.id)).where(AuditLog.id > newest_link(session).last_id, too_new)
-    )
+    return session.scalar(sa.select(sa.func.min(AuditLog.id)).where(AuditLog.id > last_id, too_new))
 
 
 def _oldest_writer(session: Session) -> datetime | None:
