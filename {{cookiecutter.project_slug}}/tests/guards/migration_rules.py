@@ -9,12 +9,13 @@ from pathlib import Path
 
 def dropped_trigger_problems(folder: Path, append_only: Collection[str]) -> list[str]:
     """Return the revisions that alter an append-only table by a batch and do not create its triggers again."""
+    revisions = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
     return [
-        f"{path.name} calls batch_alter_table for {table}, which drops the triggers of an append-only table on SQLite: "
-        f"use op.add_column or op.create_index, or create the triggers again at the end (CREATE TRIGGER {table}_no_…, as "
+        f"{name} calls batch_alter_table for {table}, which drops the triggers of an append-only table on SQLite: use "
+        f"op.add_column or op.create_index, or create the triggers again at the end (CREATE TRIGGER {table}_no_…, as "
         "in revision 0010)"
-        for path in sorted(folder.glob("*.py"))
-        for table in sorted(set(_batch_tables(text := path.read_text(encoding="utf-8"))) & set(append_only))
+        for name, text in revisions.items()
+        for table in sorted({*_batch_tables(text)} & {*append_only})
         if f"CREATE TRIGGER {table}_no_" not in text
     ]
 

@@ -91,7 +91,7 @@ def connection(accounts: Accounts) -> Iterator[sa.Connection]:
     ],
 )
 def test_account_that_serves_is_refused(connection: sa.Connection, statement: str) -> None:
-    with pytest.raises(ProgrammingError, match="permission denied|must be owner"):
+    with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
         connection.execute(sa.text(statement))
 
 
