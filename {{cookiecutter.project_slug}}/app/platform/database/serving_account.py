@@ -57,14 +57,20 @@ def serving_account(settings: Settings) -> Account | None:
 def ensure_account(settings: Settings) -> str:
     """Create the serving account on PostgreSQL if it is missing; returns a line with what was done, or an empty text.
 
-    The password of an account that this function created follows `DATABASE_URL`. Raises `AccountError`.
+    On MariaDB and MySQL, let an existing account use the database. The password of an account that this function
+    created follows `DATABASE_URL`. Raises `AccountError`.
     """
     account, engine = serving_account(settings), migration_engine(settings)
-    if account is None or engine.dialect.name != "postgresql":
+    if account is None or engine.dialect.name == "sqlite":
         return ""
     try:
         with engine.begin() as connection:
-            return _ensure_role(connection, account, settings)
+            if engine.dialect.name == "postgresql":
+                return _ensure_role(connection, account, settings)
+            database = _quote(connection, engine.url.database or "")
+            # Without a privilege on the database, an account cannot connect to it; the tables may not exist yet.
+            connection.exec_driver_sql(f"GRANT SHOW VIEW ON {database}.* TO {_grantee(connection, account, settings)}")
+            return ""
     except DBAPIError as error:
         if not is_refused(error):
             raise
@@ -138,9 +144,9 @@ def _statements(connection: sa.Connection, table: str, grantee: str, privileges:
 def _grantee(connection: sa.Connection, account: Account, settings: Settings) -> str:
     """Return the account as GRANT names it; on PostgreSQL, let it use the schema."""
     if connection.dialect.name != "postgresql":  # an account has a host, too, which only its own connection knows
-        with unpooled_engine(settings).connect() as own:
+        with unpooled_engine(settings, db.engine.url.set(database="")).connect() as own:
             user, _, host = own.execute(sa.text("SELECT CURRENT_USER()")).scalar_one().rpartition("@")
-        return f"'{user}'@'{host}'"
+        return f"'{user}'@'{host}'".replace("%", "%%")  # the driver formats statements
     schema = _quote(connection, connection.execute(sa.text("SELECT current_schema()")).scalar_one())
     grantee = _quote(connection, account.name)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {grantee}")  # quoted; nosemgrep: sql-from-strings
