@@ -24,7 +24,7 @@ COMBINATIONS = [dict(zip(OWNED_PATHS, choices, strict=True)) for choices in prod
 JINJA_LEFTOVER = re.compile(r"cookiecutter\.|\{\{-? *cookiecutter|^\s*# %", re.MULTILINE)
 SECRETS = (
     *("SECRET_KEY", "JWT_SECRET_KEY", "MASTER_ENCRYPTION_KEY", "METRICS_TOKEN"),
-    *("POSTGRES_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD", "GRAFANA_PASSWORD"),
+    *("POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD", "REDIS_PASSWORD", "FLOWER_PASSWORD", "GRAFANA_PASSWORD"),
 )
 SECRET_LINE = re.compile(f"^({'|'.join(SECRETS)})=(.*)$", re.MULTILINE)
 

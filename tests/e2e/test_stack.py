@@ -163,7 +163,7 @@ def test_redis_persists_the_queue_and_requires_password(stack: Stack) -> None:
 
 
 @pytest.mark.req("R2", "S3")
-@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD"])
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD", "REDIS_PASSWORD"])
 def test_compose_rejects_missing_password_with_instructions(stack: Stack, tmp_path: Path, name: str) -> None:
     shutil.copy(stack.folder / "compose.yaml", tmp_path)
     lines = (stack.folder / ".env").read_text(encoding="utf-8").splitlines(keepends=True)

@@ -20,6 +20,7 @@ from flask import current_app
 
 from app.platform.database.base import UtcDateTime, db, migration_engine
 from app.platform.database.encryption import EncryptedText
+from app.platform.database.serving_account import grant
 from app.platform.retries import attempts
 from app.platform.settings.declarations import Settings, settings_of
 
@@ -57,6 +58,7 @@ def run_online(settings: Settings) -> None:
         connection.rollback()  # ends the read transaction: Alembic commits only transactions that it began itself
         with upgrade_hint(), context.begin_transaction():
             context.run_migrations()
+        grant(connection, settings)
 
 
 def is_own(_item: object, name: str | None, kind: str, reflected: bool, model: object) -> bool:

@@ -26,6 +26,8 @@ from app.platform.settings.vault import overlay_vault
 SET_BY_COMPOSE = {
     "APP_ENV": "production",
     "DATABASE_URL": "postgresql://set-by-compose@postgres/app",
+    "MIGRATION_DATABASE_URL": "",
+    "POSTGRES_PASSWORD": "",
     "REDIS_URL": "redis://redis:6379/0",
     "BIND_ADDRESS": "0.0.0.0",  # noqa: S104 - in a container
     "PORT": "8000",

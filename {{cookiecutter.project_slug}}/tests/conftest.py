@@ -137,7 +137,7 @@ def migrate(environment: Mapping[str, str]) -> None:
 
 @pytest.fixture(autouse=True)
 def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Send tasks to the app under test. Afterwards delete rows and counts, except the append-only audit log."""
+    """Send tasks to the app under test. Afterwards delete rows and counts, except those of append-only tables."""
     if "app" not in request.fixturenames:
         yield
         return
@@ -146,7 +146,7 @@ def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     with app.app_context(), db.engine.begin() as connection:
         for table in reversed(db.metadata.sorted_tables):
-            if table is not AuditLog.__table__:
+            if not table.info.get("append_only"):
                 connection.execute(table.delete())
     if redis := redis_of(app):
         redis.flushdb()

@@ -45,7 +45,8 @@ def test_every_problem_and_warning_is_printed() -> None:
 @pytest.mark.req("S3")
 def test_compose_requires_passwords_but_not_urls(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    environment = {**basic_environment(), "POSTGRES_PASSWORD": secrets.token_urlsafe(48)}
+    passwords = {name: secrets.token_urlsafe(48) for name in ("POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD")}
+    environment = {**basic_environment(), **passwords}
     file.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
 
     result = check_env("--compose", "--env-file", str(file))
@@ -65,7 +66,7 @@ def test_missing_env_file_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.fault("F7", "F38")
 @pytest.mark.req("S3", "S10")
 def test_compose_sets_hosts_and_proxies() -> None:
-    passwords = {"POSTGRES_PASSWORD": "x" * 40, "REDIS_PASSWORD": "y" * 40}
+    passwords = {"POSTGRES_PASSWORD": "x" * 40, "POSTGRES_APP_PASSWORD": "z" * 40, "REDIS_PASSWORD": "y" * 40}
 
     outside = check_env(**{**basic_environment(), "APP_ENV": "production"})
     with_compose = check_env("--compose", **{**basic_environment(), **passwords})
@@ -80,7 +81,8 @@ def test_compose_sets_hosts_and_proxies() -> None:
 @pytest.fixture
 def env_file(tmp_path: Path) -> Path:
     """A file with everything that compose.yaml needs."""
-    passwords = {name: secrets.token_urlsafe(48) for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD")}
+    names = ("POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD", "REDIS_PASSWORD")
+    passwords = {name: secrets.token_urlsafe(48) for name in names}
     file = tmp_path / ".env"
     file.write_text("".join(f"{name}={value}\n" for name, value in {**basic_environment(), **passwords}.items()))
     return file
@@ -115,6 +117,20 @@ def test_settings_of_compose_are_those_of_its_file() -> None:
     assert set(environment) == {*script["SET_BY_COMPOSE"], *script["COMPOSE_DEFAULTS"]}
     for name, value in environment.items():
         assert ("${" + name + ":-" in value) == (name in script["COMPOSE_DEFAULTS"]), name
+
+
+@pytest.mark.fault("F58")
+@pytest.mark.req("P4")
+def test_only_the_container_that_migrates_has_the_owner_of_the_database() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    environments = {name: service.get("environment", {}) for name, service in services.items()}
+
+    for name in ("web", "worker", "beat", "flower"):
+        assert "${POSTGRES_APP_USER" in environments[name]["DATABASE_URL"], name
+        # An empty value replaces that of .env, which every container gets.
+        assert (environments[name]["MIGRATION_DATABASE_URL"], environments[name]["POSTGRES_PASSWORD"]) == ("", ""), name
+    assert "${POSTGRES_USER" in environments["migrate"]["MIGRATION_DATABASE_URL"]
+    assert environments["migrate"]["DATABASE_URL"] == environments["web"]["DATABASE_URL"]
 
 
 @pytest.mark.fault("F20")

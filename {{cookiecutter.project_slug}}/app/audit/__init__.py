@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from app.audit import service
+from flask import Flask
+
+from app.audit import commands, refusals, service, tasks
+from app.audit.settings import AuditSettings
 from app.audit.views import blueprint
 from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
+
+
+def _init_app(app: Flask) -> None:
+    commands.init_app(app)
+    refusals.init_app(app)
+
 
 FEATURE = Feature(
     name="audit",
     blueprints=(blueprint,),
     personal_data=PersonalDataSource(("audit_logs",), service.export),  # entries are never erased
     export_name="audit_logs",
+    settings=AuditSettings,
+    schedules={"audit.seal": tasks.SEAL_SECONDS},
+    commands=(commands.audit_log,),
+    init_app=_init_app,
 )

@@ -25,6 +25,7 @@ class AuditQuery(PageQuery):
         metadata={"description": "The kind and the id of the target.", "pattern": f"^{TARGET}$", "example": "user:7"},
     )
     since = PastDateTime(metadata={"description": "The earliest time of an entry (ISO 8601)."})
+    until = PastDateTime(metadata={"description": "The time before which an entry was made (ISO 8601)."})
 
 
 class Entry(Schema):

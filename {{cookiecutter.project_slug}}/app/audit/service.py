@@ -63,10 +63,11 @@ def entries(
     action: str | None = None,
     target: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Sequence[AuditLog]:
     """Return up to `limit` + 1 entries after the cursor, newest first, that match every given filter.
 
-    `target`: the kind and the id, like `user:7`.
+    `target`: the kind and the id, like `user:7`. `since` is included, `until` is not.
     """
     query = sa.select(AuditLog)
     if actor_id is not None:
@@ -78,6 +79,8 @@ def entries(
         query = query.where(AuditLog.target_type == kind, AuditLog.target_id == target_id)
     if since is not None:
         query = query.where(AuditLog.created_at >= since)
+    if until is not None:
+        query = query.where(AuditLog.created_at < until)
     return session.scalars(newest_first(query, AuditLog.created_at, AuditLog.id, limit, cursor)).all()
 
 

@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
 from app.platform.database.base import utc_now
+from app.platform.security.signatures import InvalidSignature
 from app.platform.storage import Storage
 from app.privacy.models import Erasure
-from app.privacy.signatures import InvalidSignature, Signer
+from app.privacy.signatures import Signer
 
 FOLDER = "erasures/"
 TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -37,6 +37,11 @@ QUERIES: dict[str, Callable[[Session], object]] = {
     "by target": lambda session: service.entries(session, limit=50, target="user:7"),
     "by target, later page": lambda session: service.entries(session, limit=50, target="user:7", cursor=CURSOR),
     "since": lambda session: service.entries(session, limit=50, since=TIME),
+    "until": lambda session: service.entries(session, limit=50, until=TIME),
+    "between": lambda session: service.entries(session, limit=50, since=TIME, until=TIME + timedelta(hours=1)),
+    "by actor, until": lambda session: service.entries(session, limit=50, actor_id=7, until=TIME),
+    "by rare action, until": lambda session: service.entries(session, limit=50, action="user.role_changed", until=TIME),
+    "by target, until": lambda session: service.entries(session, limit=50, target="user:7", until=TIME),
     "all filters": lambda session: service.entries(
         session, limit=50, actor_id=0, action="user.role_changed", since=TIME, cursor=(datetime.now(UTC), ROWS)
     ),

@@ -102,6 +102,10 @@ def test_entries_are_filtered_by_actor_action_and_time(
     assert ids(action="test.done") == [of_service.id, of_other_user.id, done.id]
     assert ids(actor_id=user.id, action="test.done") == [done.id]
     assert ids(since=of_other_user.created_at.isoformat()) == [of_service.id, of_other_user.id]
+    assert ids(until=of_other_user.created_at.isoformat()) == [done.id, started.id]
+    assert ids(since=done.created_at.isoformat(), until=of_service.created_at.isoformat(), action="test.done") == [
+        *(of_other_user.id, done.id)
+    ]
     assert ids(action="test.don") == []
     assert ids(target="user:7") == [started.id]
     assert ids(target="file:7") == []
@@ -118,6 +122,7 @@ def test_entries_are_filtered_by_actor_action_and_time(
         ("action=a%00b", "action"),
         ("since=yesterday", "since"),
         ("since=2999-01-01T00:00:00Z", "since"),
+        ("until=yesterday", "until"),
         ("since=0001-01-01T00:00:00%2B14:00", "since"),
         ("target_id=7", "target_id"),
         ("target=user", "target"),

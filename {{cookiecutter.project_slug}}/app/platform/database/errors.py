@@ -54,6 +54,8 @@ POSTGRESQL: Mapping[str, ErrorClass] = {
     "57P": UNAVAILABLE,  # the server starts, shuts down or crashed
     "58": BUSY,  # the server cannot read or write its files
 }
+PRIVILEGE_MISSING = "42501"
+MYSQL_PRIVILEGE_MISSING = (1044, 1142, 1143, 1227, 1370, 1410)  # database, table, column, global, routine, user
 # By error number (https://mariadb.com/docs/server/reference/error-codes).
 MYSQL: Mapping[int, ErrorClass] = {
     **dict.fromkeys((1021, 1037, 1038, 1041, 1114), BUSY),  # disk full, out of memory, table full
@@ -93,6 +95,13 @@ def classify(error: BaseException) -> ErrorClass:
             return _by_code(original, without_code)
         case _:
             return BUG
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the account of the connection lacks a privilege for the statement."""
+    original = getattr(error, "orig", None)
+    number = original.args[0] if original and original.args else None
+    return getattr(original, "sqlstate", None) == PRIVILEGE_MISSING or number in MYSQL_PRIVILEGE_MISSING
 
 
 def _by_code(error: BaseException, without_code: ErrorClass) -> ErrorClass:

@@ -15,8 +15,11 @@ from flask.cli import with_appcontext
 from sqlalchemy import exc
 
 from app.platform.components import platform_of
-from app.platform.database.base import db, migrate
+from app.platform.database.base import db, migrate, migration_engine
 from app.platform.database.encryption_check import unreadable_samples
+from app.platform.database.errors import is_refused
+from app.platform.database.serving_account import AccountError, ensure_account, serving_account
+from app.platform.operations import protection
 from app.platform.retries import attempts
 from app.platform.settings.checks import SettingsWarnings
 from app.platform.settings.declarations import Settings, settings_of
@@ -37,6 +40,7 @@ def init_app(app: Flask) -> None:
     """Add the commands, and the migration state to the detailed health and the metrics."""
     app.cli.add_command(prepare)
     app.cli.add_command(init_database)
+    app.cli.add_command(protection.append_only)
     register_health_fact(app, "migrations", migration_state)
     register_gauge(app, "db_migrations_at_head", "1 if the database is at the revision of the code", _at_head)
 
@@ -76,15 +80,42 @@ def _prepare(settings: Settings) -> None:
     """Run all steps in one process: each additional process costs as much CPU as the start of the role itself."""
     for warning in platform_of(current_app).get(SettingsWarnings):
         click.echo(f"warning: {warning}", err=True)
-    _wait_for_database(settings)
+    if serving_account(settings):
+        _create_account(settings)
+    _wait_for_database(db.engine, settings.DB_WAIT_SECONDS)
     if problem := connection_budget_problem(settings):
         raise click.ClickException(problem)
     for warning in _pooler_warnings(settings):
         click.echo(f"warning: {warning}", err=True)
     if problem := encoding_problem():
         raise click.ClickException(problem)
-    flask_migrate.upgrade()
+    _upgrade()
+    protection.check(settings)
     _check_encryption()
+
+
+def _create_account(settings: Settings) -> None:
+    """Create the account that serves, if it is missing; raises `ClickException`."""
+    _wait_for_database(migration_engine(settings), settings.DB_WAIT_SECONDS)
+    try:
+        done = ensure_account(settings)
+    except AccountError as error:
+        raise click.ClickException(str(error)) from None
+    if done:
+        click.echo(done)
+
+
+def _upgrade() -> None:
+    """Migrate; raises `ClickException` if the account may not."""
+    try:
+        flask_migrate.upgrade()
+    except exc.DBAPIError as error:
+        if not is_refused(error):
+            raise
+        raise click.ClickException(
+            "This release has migrations that the database account may not run. Run `flask init-db` first, with the "
+            "owner of the tables in MIGRATION_DATABASE_URL (Docker Compose: docker compose run --rm migrate)."
+        ) from None
 
 
 def _check_encryption() -> None:
@@ -95,23 +126,23 @@ def _check_encryption() -> None:
         click.echo(f"warning: {sample}", err=True)
 
 
-def _wait_for_database(settings: Settings) -> None:
-    """Wait until the database answers; raises `ClickException` after DB_WAIT_SECONDS."""
+def _wait_for_database(engine: sa.Engine, seconds: int) -> None:
+    """Wait until the database answers; raises `ClickException` after that time."""
     for attempt in attempts(
         click.ClickException,
-        timeout=settings.DB_WAIT_SECONDS,
+        timeout=seconds,
         first_pause=FIRST_PAUSE_SECONDS,
         max_pause=MAX_PAUSE_SECONDS,
         jitter=JITTER_SECONDS,
     ):
         with attempt:
-            _connect(settings.DB_WAIT_SECONDS)
+            _connect(engine, seconds)
 
 
-def _connect(seconds: int) -> None:
+def _connect(engine: sa.Engine, seconds: int) -> None:
     """Connect once; raises `ClickException`, and prints the reason, if the database does not answer."""
     try:
-        with db.engine.connect() as connection:
+        with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
     except exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]

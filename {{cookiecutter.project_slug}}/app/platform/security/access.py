@@ -21,6 +21,7 @@ from app.platform.web.request_state import current_request, request_state
 from app.platform.web.route_policy import Access, View, policy_of
 
 ApiKeyLookup = Callable[[str], Caller]
+RecordRefusal = Callable[[Caller], None]
 
 API_KEY_FIELD = "HTTP_X_API_KEY"  # the header X-API-Key in the WSGI environment
 INVALID_KEY = "The API key is not valid."  # for every reason, so that the text does not show which keys exist
@@ -35,6 +36,10 @@ class ApiKeys:
 
     lookup: ApiKeyLookup
     is_well_formed: Callable[[str], bool] = bool
+
+
+class AdminRefusals(list[RecordRefusal]):
+    """What one app calls before it refuses a route of admins to another user."""
 
 
 def public(reason: str) -> Callable[[View], View]:
@@ -91,6 +96,11 @@ def init_app(app: Flask) -> None:
 def register_api_key_lookup(app: Flask, api_keys: ApiKeys) -> None:
     """Register the lookup of API keys."""
     platform_of(app).add(api_keys)
+
+
+def register_admin_refusal(app: Flask, record: RecordRefusal) -> None:
+    """Call `record` with the caller before a route of admins is refused to another user."""
+    platform_of(app).get_or_create(AdminRefusals).append(record)
 
 
 def _check_access(app: Flask) -> None:
@@ -223,6 +233,8 @@ def _require_login_or_scope() -> None:
 def _require_admin() -> None:
     _require_login()
     if current_caller().role != "admin":
+        for record in platform_of(current_app).get_or_create(AdminRefusals):
+            record(current_caller())
         raise Problem(403, "Only admins may do this.")
 
 

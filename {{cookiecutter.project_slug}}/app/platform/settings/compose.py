@@ -20,8 +20,10 @@ class ComposeSettings:
     """The settings that compose.yaml needs in addition to those of the service."""
 
     POSTGRES_DB: str = text("app", "Name of the database.", section="Compose only", **URL_SAFE)
-    POSTGRES_USER: str = text("app", "Owner of the database.", **URL_SAFE)
+    POSTGRES_USER: str = text("app", "Owner of the database, which migrates it.", **URL_SAFE)
     POSTGRES_PASSWORD: str | None = secret("Password of POSTGRES_USER.", "always", **URL_SAFE)
+    POSTGRES_APP_USER: str = text("app_service", "Account that serves, without the right to alter tables.", **URL_SAFE)
+    POSTGRES_APP_PASSWORD: str | None = secret("Password of POSTGRES_APP_USER.", "always", **URL_SAFE)
     REDIS_PASSWORD: str | None = secret("Password of Redis.", "always", **URL_SAFE)
     DOMAIN: str = text(
         "{{ cookiecutter.domain }}", "Host name of the service; PUBLIC_BASE_URL and TRUSTED_HOSTS are built from it."

@@ -94,7 +94,8 @@ class CoreSettings:
     DB_WAIT_SECONDS: int = integer(60, 1, 600, "Seconds that a starting container waits for the database.")
     MIGRATION_DATABASE_URL: str | None = url(
         DATABASE_SCHEMES,
-        "The database for migrations, not through a connection pooler; default: DATABASE_URL.",
+        "The database for migrations, with the account that owns the tables, not through a connection pooler; "
+        "default: DATABASE_URL.",
         check=database_url_problem,
     )
     MIGRATION_LOCK_WAIT_SECONDS: int = integer(120, 1, 3600, "Seconds that a migration waits for another to finish.")

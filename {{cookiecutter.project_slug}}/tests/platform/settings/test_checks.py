@@ -195,13 +195,17 @@ def test_host_that_no_dns_knows_is_reported_once(host: str) -> None:
     assert public == "PUBLIC_BASE_URL has no valid host."
 
 
+def compose_passwords() -> dict[str, str]:
+    """Return the passwords that compose.yaml needs."""
+    names = ("POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD", "REDIS_PASSWORD")
+    return {name: secrets.token_urlsafe(48) for name in names}
+
+
 @pytest.mark.parametrize("value", ["10.0.0.0/8", "10.0.0.0/8, 2001:db8::/32,192.0.2.7", "private", "10.0.0.0/8; x"])
 @pytest.mark.fault("F7")
 @pytest.mark.req("S3", "S10")
 def test_networks_of_a_proxy_are_checked(value: str) -> None:
-    passwords = {name: secrets.token_urlsafe(48) for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD")}
-
-    found = check_compose({**passwords, "REAL_IP_FROM": value})
+    found = check_compose({**compose_passwords(), "REAL_IP_FROM": value})
 
     assert len(found) == (value.startswith("private") or ";" in value)
 
@@ -210,16 +214,19 @@ def test_networks_of_a_proxy_are_checked(value: str) -> None:
 def test_compose_requires_its_passwords() -> None:
     compose_problems = check_compose({"POSTGRES_PASSWORD": "postgres"})
 
-    assert [line.split()[0] for line in compose_problems] == ["REDIS_PASSWORD", "POSTGRES_PASSWORD"]
+    assert [line.split()[0] for line in compose_problems] == [
+        *("POSTGRES_APP_PASSWORD", "REDIS_PASSWORD"),  # missing
+        "POSTGRES_PASSWORD",
+    ]
 
 
 @pytest.mark.fault("F20")
 @pytest.mark.req("S3")
-@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD", "POSTGRES_USER", "POSTGRES_DB"])
+@pytest.mark.parametrize(
+    "name", ["POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD", "REDIS_PASSWORD", "POSTGRES_USER", "POSTGRES_DB"]
+)
 def test_compose_values_in_urls_need_no_encoding(name: str) -> None:
-    passwords = {"POSTGRES_PASSWORD": secrets.token_urlsafe(48), "REDIS_PASSWORD": secrets.token_urlsafe(48)}
-
-    (problem,) = check_compose({**passwords, name: f"{secrets.token_urlsafe(48)}@/"})
+    (problem,) = check_compose({**compose_passwords(), name: f"{secrets.token_urlsafe(48)}@/"})
 
     assert problem.startswith(f"{name}: Must contain only letters, digits, - and _")
 
