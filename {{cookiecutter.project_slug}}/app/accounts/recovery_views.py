@@ -29,15 +29,12 @@ __all__ = ["blueprint"]  # with the routes of this module
 @blueprint.arguments(EmptyBody(), required=False)
 @blueprint.response(204)
 @blueprint.alt_response(404, description=NO_SUCH_USER)
-@blueprint.alt_response(409, description="The user has no second factor.")
 def reset_totp(_data: dict[str, Any], user_id: int) -> None:
-    """Remove the second factor of a user who cannot use it any more; the user's sessions end."""
+    """Remove the second factor of a user who cannot use it any more, if there is one; the sessions end."""
     try:
         ended = second_factor.reset(db.session(), user_id, actor_id=current_caller().user_id, origin=request_origin())
     except service.NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None
-    except second_factor.NotEnabled:
-        raise Problem(409, "The user has no second factor.") from None
     sessions.revoke(ended)
 
 

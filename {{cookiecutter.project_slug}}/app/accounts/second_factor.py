@@ -110,14 +110,14 @@ def disable(
 def reset(session: Session, user_id: int, *, actor_id: int, origin: RequestOrigin) -> Sequence[int]:
     """Remove the second factor of a user who cannot use it, end all sessions and return their ids.
 
-    Raises `NoSuchUser`, and `NotEnabled` if there is none.
+    Changes nothing if there is none. Raises `NoSuchUser`.
     """
     if not service.lock(session, user_id):
         session.rollback()
         raise service.NoSuchUser
     if not totp.is_enabled(session, user_id):
         session.rollback()
-        raise NotEnabled
+        return ()
     return _remove(session, "user.totp_reset", user_id, actor_id, origin)
 
 

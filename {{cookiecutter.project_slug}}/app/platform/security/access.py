@@ -23,14 +23,8 @@ from app.platform.web.route_policy import Access, View, policy_of
 ApiKeyLookup = Callable[[str], Caller]
 
 API_KEY_FIELD = "HTTP_X_API_KEY"  # the header X-API-Key in the WSGI environment
-UNVERIFIED = (
-    "Confirm your e-mail address first, with the link in the e-mail that was sent to it, then refresh your tokens. "
-    "POST /auth/resend-verification sends another e-mail."
-)
-NO_SECOND_FACTOR = (
-    "Admins must sign in with a second factor: set one up (POST /auth/totp/enroll, then POST /auth/totp/confirm), and "
-    "refresh your tokens."
-)
+UNVERIFIED = "Confirm your e-mail address first, with the link in the e-mail to it. Then refresh your tokens."
+NO_SECOND_FACTOR = "Admins must use a second factor: set up TOTP for your account first. Then refresh your tokens."
 INVALID_KEY = "The API key is not valid."  # for every reason, so that the text does not show which keys exist
 
 
