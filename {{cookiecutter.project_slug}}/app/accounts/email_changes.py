@@ -77,15 +77,15 @@ def confirm(
     if change.old_confirmed_at is None or change.new_confirmed_at is None:
         session.commit()
         return None
-    return user, _apply(session, user, change, origin)
+    return user, _apply(session, user_id, change, origin)
 
 
-def _apply(session: Session, user: User, change: EmailChange, origin: RequestOrigin) -> Sequence[int]:
+def _apply(session: Session, user_id: int, change: EmailChange, origin: RequestOrigin) -> Sequence[int]:
     email, session_id = change.email, change.session_id
     try:
-        return change_now(session, user.id, email, actor_id=user.id, session_id=session_id, origin=origin)
+        return change_now(session, user_id, email, actor_id=user_id, session_id=session_id, origin=origin)
     except service.EmailTaken:
-        session.execute(sa.delete(EmailChange).where(EmailChange.user_id == user.id))
+        session.execute(sa.delete(EmailChange).where(EmailChange.user_id == user_id))
         session.commit()
         raise
 

@@ -32,8 +32,13 @@ class SignInOutdated(Exception):
 
 
 def enroll(session: Session, user: User) -> str:
-    """Store a new secret, which has no effect until `confirm`, and return it. Raises `AlreadyEnabled`."""
-    service.lock(session, user.id)
+    """Store a new secret, which has no effect until `confirm`, and return it.
+
+    Raises `AlreadyEnabled` or `NoSuchUser`.
+    """
+    if not service.lock(session, user.id):
+        session.rollback()
+        raise service.NoSuchUser
     if totp.is_enabled(session, user.id):
         session.rollback()
         raise AlreadyEnabled

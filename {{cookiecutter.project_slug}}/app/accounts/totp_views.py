@@ -24,7 +24,7 @@ from app.platform.api.concurrency import concurrency_limit
 from app.platform.api.rate_limits import rate_limit, target_limit
 from app.platform.database.base import db, utc_now
 from app.platform.security import sessions, tokens
-from app.platform.security.access import current_caller, login_required, public, unauthorized
+from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.client_address import request_origin
@@ -54,6 +54,8 @@ def enroll(data: dict[str, str]) -> dict[str, str]:
         secret = second_factor.enroll(db.session(), user)
     except second_factor.AlreadyEnabled:
         raise Problem(409, f"{ALREADY_ENABLED} Remove it first.") from None
+    except service.NoSuchUser:
+        raise account_deleted() from None
     issuer = settings_of(current_app).SERVICE_NAME
     return {"secret": secret, "otpauth_uri": totp.provisioning_uri(secret, user.email, issuer)}
 
@@ -121,14 +123,15 @@ def login(data: dict[str, str]) -> dict[str, Any]:
     Failures count like wrong passwords: after several, further attempts must wait longer and longer.
     """
     claims = token_claims(tokens.MFA, data["mfa_token"])
-    user = service.get(db.session(), int(claims["sub"]))
+    user_id = int(claims["sub"])
+    user = service.get(db.session(), user_id)
     if user is None:
-        raise unauthorized("Sign in again.")
+        raise account_deleted()
     with sign_ins.start_sign_in(user.email) as attempt:
         try:
             user, user_session = second_factor.sign_in(
                 db.session(),
-                user_id=user.id,
+                user_id=user_id,
                 fingerprint=str(claims.get("fingerprint")),
                 code=data.get("code"),
                 recovery_code=data.get("recovery_code"),
@@ -139,11 +142,11 @@ def login(data: dict[str, str]) -> dict[str, Any]:
             attempt.needs_second_factor()
             raise unauthorized("The account has changed since the first step. Sign in again.") from None
         except second_factor.WrongCode:
-            sign_ins.record_failure(FAILED, user.id, actor_id=None)
+            sign_ins.record_failure(FAILED, user_id, actor_id=None)
             raise unauthorized(WRONG_CODE) from None
         attempt.succeeded()
-    sign_ins.signed_in(user.id)
-    record_login.try_delay(user.id, utc_now().isoformat())
+    sign_ins.signed_in(user_id)
+    record_login.try_delay(user_id, utc_now().isoformat())
     return token_response(user, user_session.id, user_session.refresh_id)
 
 

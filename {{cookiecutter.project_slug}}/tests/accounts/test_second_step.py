@@ -226,7 +226,7 @@ def test_tokens_serve_one_purpose(app: Flask, client: FlaskClient, session: Sess
             "verification": create_verification_body(app, session, user)["token"],
             "email change": create_email_change_body(app, session, user)["token"],
         }
-    uses = {
+    uses: dict[str, Callable[[str], TestResponse]] = {
         "refresh": lambda token: post(client, "refresh", {"refresh_token": token}),
         "reset": lambda token: post(client, "reset-password", {"token": token, "new_password": NEW}),
         "mfa": lambda token: second_step(client, token, code=current_code(secret, 1)),

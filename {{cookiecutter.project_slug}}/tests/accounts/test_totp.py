@@ -19,6 +19,7 @@ from app.audit.models import AuditLog
 from app.platform.database.encryption import CIPHERTEXT_PATTERN
 from tests.accounts.factory import PASSWORD, bearer, current_code, make_totp, make_user
 from tests.accounts.sign_in_flows import ME, as_header, first_step, post, sign_in
+from tests.routes import routes
 
 pytestmark = pytest.mark.req("A10")
 
@@ -74,13 +75,13 @@ def test_secret_and_recovery_codes_are_not_stored_in_plain_text(
 
 
 def test_nothing_secret_is_logged(
-    client: FlaskClient, headers: dict[str, str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    client: FlaskClient, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     enrolled = enroll(client, headers).get_json()
     code = current_code(enrolled["secret"])
     codes = post(client, "totp/confirm", {"code": code}, headers).get_json()["recovery_codes"]
 
-    output = capsys.readouterr().out + caplog.text
+    output = "\n".join(str(vars(record)) for record in caplog.records)
     assert "/auth/totp/confirm" in output
     assert not [text for text in (enrolled["secret"], enrolled["otpauth_uri"], code, *codes) if text in output]
 
@@ -211,8 +212,6 @@ def test_admin_with_a_second_factor_signs_in_for_admin_routes(
 def test_every_admin_route_needs_the_second_factor(
     app: Flask, environment: Mapping[str, str], session: Session
 ) -> None:
-    from tests.routes import routes
-
     strict = create_app({**environment, "ADMIN_TOTP_REQUIRED": "true", "RATELIMIT_ENABLED": "false"})
     client, headers = strict.test_client(), bearer(app, make_user(session, role="admin"))
     found = {
