@@ -114,6 +114,8 @@ def when_ready(server: Arbiter) -> None:
     """Log the development substitutes; drain before shutdown, which would reset connections not yet accepted."""
     if settings.development_substitutes:
         server.log.warning("for development only: %s", "; ".join(settings.development_substitutes))
+    if not settings.MAIL_SERVER and not settings.in_production:  # in production, `flask prepare` prints a warning
+        server.log.info("no e-mail is sent, and every account counts as verified: MAIL_SERVER is not set")
     if settings.DRAIN_SECONDS:
         signal.signal(signal.SIGTERM, lambda number, frame: drain(server, number, frame))
 

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.accounts import admin_views, administration, profile_views, service, user_sessions, views
+from app.accounts import (
+    administration,
+    personal_data,
+    profile_views,
+    recovery_views,
+    service,
+    totp_views,
+    user_sessions,
+    verification_views,
+    views,
+)
 from app.accounts.commands import create_first_admin
+from app.accounts.email_tasks import HOUR_SECONDS
 from app.accounts.settings import AccountsSettings
 from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
 from app.platform.database.base import db
@@ -20,13 +31,23 @@ def _register_session_lookup(app: Flask) -> None:
 
 FEATURE = Feature(
     name="accounts",
-    blueprints=(views.blueprint, profile_views.blueprint, admin_views.blueprint),
+    blueprints=(
+        views.blueprint,
+        verification_views.blueprint,
+        totp_views.blueprint,
+        profile_views.blueprint,
+        recovery_views.blueprint,
+    ),
     settings=AccountsSettings,
     scopes=("profile:read",),
-    schedules={"accounts.repeat_revocations": REVOCATION_REPEAT_SECONDS, "accounts.delete_old_sessions": DAY_SECONDS},
-    personal_data=PersonalDataSource(("users", "user_sessions"), service.export, user_sessions.erase_sessions),
+    schedules={
+        "accounts.repeat_revocations": REVOCATION_REPEAT_SECONDS,
+        "accounts.delete_old_sessions": DAY_SECONDS,
+        "accounts.delete_unconfirmed": HOUR_SECONDS,
+    },
+    personal_data=PersonalDataSource(personal_data.TABLES, personal_data.export, user_sessions.erase_sessions),
     export_name="account",
-    personal_fields=("display_name",),
+    personal_fields=("display_name", "otpauth_uri", "recovery_code", "recovery_codes"),
     statistics=administration.statistics,
     seeds=(create_first_admin,),
     init_app=_register_session_lookup,

@@ -14,3 +14,45 @@ def password_reset_email(service_name: str, page: str, token: str, minutes: int)
         "If you did not request it, ignore this e-mail: your password has not changed.\n"
     )
     return f"{service_name}: set a new password", text
+
+
+def verification_email(service_name: str, page: str, token: str, hours: int) -> tuple[str, str]:
+    """Return the subject and the text of the e-mail with the link that confirms the address of a new account."""
+    text = (
+        f"Someone created an account at {service_name} with this e-mail address.\n\n"
+        f"If it was you, confirm the address within {hours} hours:\n\n{page}#token={token}\n\n"
+        "If it was not you, ignore this e-mail: the account will be deleted.\n"
+    )
+    return f"{service_name}: confirm your e-mail address", text
+
+
+def account_exists_email(service_name: str, page: str) -> tuple[str, str]:
+    """Return the subject and the text of the e-mail to the owner of an account whose address was registered again."""
+    text = (
+        f"Someone tried to create an account at {service_name} with this e-mail address, but you have one already. "
+        "Your account has not changed.\n\n"
+        f"If it was you and you do not know your password, request a new one:\n\n{page}\n\n"
+        "If it was not you, ignore this e-mail.\n"
+    )
+    return f"{service_name}: you have an account already", text
+
+
+def old_address_email(service_name: str, page: str, token: str, hours: int) -> tuple[str, str]:
+    """Return the subject and the text of the e-mail to the present address of an account that shall get another one."""
+    text = (
+        f"Someone with your password asked to change the e-mail address of your account at {service_name}.\n\n"
+        f"If it was you, confirm the change within {hours} hours, here and at the new address:\n\n"
+        f"{page}#token={token}\n\n"
+        "If it was not you, do not confirm it, and change your password: someone else knows it.\n"
+    )
+    return f"{service_name}: confirm the change of your e-mail address", text
+
+
+def new_address_email(service_name: str, page: str, token: str, hours: int) -> tuple[str, str]:
+    """Return the subject and the text of the e-mail to the address that an account shall get."""
+    text = (
+        f"Someone asked to use this e-mail address for an account at {service_name}.\n\n"
+        f"If it was you, confirm it within {hours} hours:\n\n{page}#token={token}\n\n"
+        "If it was not you, ignore this e-mail.\n"
+    )
+    return f"{service_name}: confirm your new e-mail address", text

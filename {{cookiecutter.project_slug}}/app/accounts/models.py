@@ -1,4 +1,4 @@
-"""Users and their sessions."""
+"""Users, their sessions and second factors, and changes of their e-mail."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class User(Model):
     """A user. The e-mail is stored in its normal form, so that an address has one account however it is written.
 
     `processing_restricted`: the user's data is kept, but no one else sees it (GDPR, article 18).
+    `unverified_since` is the time of registration until the user has confirmed the e-mail; null: it counts as verified.
     """
 
     __tablename__ = "users"
@@ -28,6 +29,7 @@ class User(Model):
         sa.Index(None, "created_at", "id"),
         sa.Index(None, "role", "created_at", "id"),
         sa.Index(None, "processing_restricted"),
+        sa.Index(None, "unverified_since", postgresql_where=sa.text("unverified_since IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
@@ -40,6 +42,7 @@ class User(Model):
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
     last_login_at: Mapped[datetime | None]
     processing_restricted: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    unverified_since: Mapped[datetime | None]
 
     @validates("email")
     def _normalize(self, _name: str, email: str) -> str:
@@ -63,3 +66,53 @@ class UserSession(Model):
     refreshed_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class EmailChange(Model):
+    """A change of a user's e-mail that waits for its confirmation at the old and at the new address.
+
+    `link_id` binds the links in the e-mails to this change. `session_id` is the session that asked for it, which stays
+    when the others end.
+    """
+
+    __tablename__ = "email_changes"
+    __table_args__ = (sa.UniqueConstraint("user_id"), sa.Index(None, "created_at"))
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    email: Mapped[str] = mapped_column(sa.String(254))
+    link_id: Mapped[str] = mapped_column(sa.String(32))
+    session_id: Mapped[int | None]
+    old_confirmed_at: Mapped[datetime | None]
+    new_confirmed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class UserTotp(Model):
+    """The secret of a user's second factor (TOTP, RFC 6238), in use once `confirmed_at` is set.
+
+    `last_step` is the time step of the code that was accepted last: neither it nor an earlier one is accepted again.
+    """
+
+    __tablename__ = "user_totp"
+    __table_args__ = (sa.UniqueConstraint("user_id"),)
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    _secret: Mapped[BoundText | None] = mapped_column("secret", EncryptedText)
+    secret = EncryptedAttribute("_secret")
+    last_step: Mapped[int | None]
+    confirmed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class RecoveryCode(Model):
+    """A code that replaces the second factor once; a used one is deleted."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (sa.UniqueConstraint("user_id", "code_hash"),)
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
+    code_hash: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -10,7 +10,13 @@ from app.accounts.schemas import Profile, ProfileChange
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import autocommit_connection, db
-from app.platform.security.access import account_deleted, current_caller, login_or_api_key, login_required
+from app.platform.security.access import (
+    account_deleted,
+    allow_unverified,
+    current_caller,
+    login_or_api_key,
+    login_required,
+)
 from app.platform.telemetry.objectives import READ, UPDATE, objective
 from app.platform.web.client_address import request_origin
 
@@ -23,6 +29,7 @@ blueprint = Blueprint("users", __name__, description="The caller's own profile."
 @rate_limit("RATELIMIT_READ")
 @objective(READ)
 @login_or_api_key("profile:read")
+@allow_unverified
 @blueprint.response(200, Profile())
 def me() -> dict[str, Any]:
     """Get the caller's own profile."""

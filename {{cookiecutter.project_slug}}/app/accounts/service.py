@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.accounts import totp
 from app.accounts.email_addresses import normalize_email
 from app.accounts.erasure import begin_erasure, delete, is_being_erased
 from app.accounts.models import User, UserSession
@@ -68,9 +69,11 @@ def register(
     origin: RequestOrigin,
     display_name: str | None = None,
     role: str = "user",
+    verified: bool = True,
 ) -> User:
     """Create an account. Raises `EmailTaken`, or `InvalidEmail`."""
     user = User(email=email, password_hash=hash_password(password), display_name=display_name, role=role)
+    user.unverified_since = None if verified else utc_now()
     session.add(user)
     try:
         session.flush()
@@ -84,8 +87,10 @@ def register(
 
 def login(
     session: Session, *, email: str, password: str, lifetime: timedelta, origin: RequestOrigin
-) -> tuple[User, UserSession] | None:
+) -> tuple[User, UserSession | None] | None:
     """Return the user with this e-mail and password and a new session, or None.
+
+    There is no session yet if the account has a second factor.
 
     An unknown e-mail takes as long as a wrong password, so that the time does not show which accounts exist.
     """
@@ -95,13 +100,21 @@ def login(
         return None
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(password)
+    if totp.is_enabled(session, user.id):
+        session.commit()
+        return user, None
+    return user, start_session(session, user, lifetime, origin)
+
+
+def start_session(session: Session, user: User, lifetime: timedelta, origin: RequestOrigin) -> UserSession:
+    """Return a new session of a locked user whose credentials were verified; commits."""
     user_session = UserSession(
         user_id=user.id, refresh_id=uuid.uuid4().hex, expires_at=utc_now() + lifetime, address=origin.address
     )
     session.add(user_session)
     audit.record(session, "user.signed_in", actor_id=user.id, target=("user", user.id), origin=origin)
     session.commit()
-    return user, user_session
+    return user_session
 
 
 def _lock_verified(session: Session, user: User, password: str) -> bool:
@@ -202,8 +215,8 @@ def change_password(
 
 
 def password_fingerprint(user: User) -> str:
-    """Return the password fingerprint, which binds a reset token to one password."""
-    return hashlib.sha256(user.password_hash.encode()).hexdigest()[:32]
+    """Return the password fingerprint, which binds a reset token to one password and one e-mail."""
+    return hashlib.sha256(f"{user.password_hash} {user.email}".encode()).hexdigest()[:32]
 
 
 def reset_password(
@@ -216,6 +229,7 @@ def reset_password(
     user = session.get(User, user_id)
     if user is None or password_fingerprint(user) != fingerprint or not _replace_password(session, user, password):
         raise PasswordResetRejected
+    user.unverified_since = None  # the link was in an e-mail to the user
     ended = end_sessions(session, user_id)
     credentials.revoke_all(session, user_id, actor_id=user_id, origin=origin)
     audit.record(session, "user.password_reset", actor_id=user_id, target=("user", user_id), origin=origin)

@@ -20,6 +20,15 @@ class AccountsSettings:
         "Page that password reset e-mails link to; default: PUBLIC_BASE_URL/reset-password.",
         public_because="it is the URL of a page",
     )
+    EMAIL_VERIFICATION_URL: str | None = url(
+        HTTP_SCHEMES, "Page that e-mails to new accounts link to; default: PUBLIC_BASE_URL/verify-email."
+    )
+    EMAIL_CHANGE_URL: str | None = url(
+        HTTP_SCHEMES, "Page that e-mails about a new address link to; default: PUBLIC_BASE_URL/confirm-email."
+    )
+    UNVERIFIED_ACCOUNT_DAYS: int = integer(
+        7, 1, 365, "Days after which an account is deleted whose e-mail address has never been confirmed."
+    )
     ADMIN_EMAIL: str | None = text(None, "E-mail address of the first admin, created by `flask init-db`.")
     ADMIN_PASSWORD: str | None = text(
         None,
@@ -30,9 +39,9 @@ class AccountsSettings:
     )
     RATELIMIT_REGISTER: str = rate_limit("10/hour", "Registering an account.")
     RATELIMIT_LOGIN: str = rate_limit("5/minute", "Logging in, and changing the password.")
-    RATELIMIT_FORGOT_PASSWORD: str = rate_limit("5/minute", "Requesting a password reset e-mail.")
+    RATELIMIT_FORGOT_PASSWORD: str = rate_limit("5/minute", "Requesting an e-mail with a link.")
     RATELIMIT_ACCOUNT_EMAIL: str = rate_limit("10/hour", "E-mails to one address, from all clients together.")
-    RATELIMIT_TOKEN: str = rate_limit("10/minute", "Uses of one refresh or reset token, from all clients together.")
+    RATELIMIT_TOKEN: str = rate_limit("10/minute", "Uses of one token in a body, from all clients together.")
     RATELIMIT_FAILED_SIGN_IN_AUDIT: str = rate_limit(
         "500/hour", "Failed sign-ins that the audit log records, of the whole service."
     )
@@ -45,4 +54,6 @@ class AccountsSettings:
     SIGN_IN_MAX_WAIT_SECONDS: int = integer(900, 15, 86_400, "Longest wait after failed sign-ins to one account.")
     RATELIMIT_ADMIN_USERS: str = rate_limit("200/hour", "Admins: listing users.")
     RATELIMIT_ADMIN_ROLE: str = rate_limit("50/hour", "Admins: changing a role.")
+    RATELIMIT_TOTP: str = rate_limit("10/minute", "Setting up a second factor, and using it to sign in.")
+    RATELIMIT_ADMIN_RECOVERY: str = rate_limit("10/hour", "Admins: removing a second factor, and changing an e-mail.")
     RATELIMIT_ADMIN_RESET_PASSWORD: str = rate_limit("10/hour", "Admins: resetting a user's password.")

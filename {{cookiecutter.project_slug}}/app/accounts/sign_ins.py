@@ -42,6 +42,10 @@ class PasswordAttempt:
         """Take the failure back; from now on, attempts from this network count by themselves."""
         self._take_back(trust=True)
 
+    def needs_second_factor(self) -> None:
+        """Take the failure back, but forget no other one: an attacker may know the password."""
+        self._take_back(trust=False)
+
     def __enter__(self) -> Self:
         return self
 
@@ -90,9 +94,14 @@ def record_failed_sign_in(email: str) -> None:
 
 def record_failed_password_change(user_id: int) -> None:
     """Add the failure to the audit log."""
+    record_failure("user.password_change_failed", user_id, actor_id=user_id)
+
+
+def record_failure(action: str, user_id: int, *, actor_id: int | None) -> None:
+    """Add a failure of a known user to the audit log; a limit bounds the growth of the log."""
     if limiter_of(current_app).count("RATELIMIT_FAILED_SIGN_IN_AUDIT", AUDIT_KEY):
         session, target = db.session(), ("user", user_id)
-        audit.record(session, "user.password_change_failed", actor_id=user_id, target=target, origin=request_origin())
+        audit.record(session, action, actor_id=actor_id, target=target, origin=request_origin())
         session.commit()
 
 

@@ -47,7 +47,7 @@ def send_reset_mail(email: str) -> None:
     token = tokens.sign(tokens.RESET, user.id, RESET_TOKEN_SECONDS, fingerprint=service.password_fingerprint(user))
     recipient = user.email  # never the address that was typed: the database may count another one as equal
     db.session().rollback()  # return the connection to the pool: the mail server may take seconds
-    subject, text = password_reset_email(settings.SERVICE_NAME, _reset_page(settings), token, RESET_TOKEN_SECONDS // 60)
+    subject, text = password_reset_email(settings.SERVICE_NAME, reset_page(settings), token, RESET_TOKEN_SECONDS // 60)
     mail.send(settings, recipient=recipient, subject=subject, text=text)
 
 
@@ -64,6 +64,7 @@ def delete_old_sessions() -> None:
     user_sessions.delete_old_sessions(db.session())
 
 
-def _reset_page(settings: Settings) -> str:
+def reset_page(settings: Settings) -> str:
+    """Return the URL of the page that sets a new password."""
     configured = settings_of(current_app, AccountsSettings).PASSWORD_RESET_URL
     return configured or f"{(settings.PUBLIC_BASE_URL or '').rstrip('/')}/reset-password"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from flask import current_app
+from flask import Response
 
 from app.accounts import refresh_tokens, service, sign_ins
 from app.accounts.models import User
+from app.accounts.registration import register_unverified
 from app.accounts.schemas import (
     Credentials,
     ForgotPassword,
@@ -21,17 +21,29 @@ from app.accounts.schemas import (
     Registration,
     Tokens,
 )
-from app.accounts.settings import AccountsSettings
+from app.accounts.second_factor_schemas import SIGN_IN_RESULT
 from app.accounts.tasks import record_login, send_reset_mail
+from app.accounts.token_responses import (
+    refresh_lifetime,
+    second_factor_response,
+    token_claims,
+    token_response,
+    verifies_emails,
+)
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
 from app.platform.api.rate_limits import no_target_limit, rate_limit, target_limit
 from app.platform.database.base import db, utc_now
 from app.platform.security import sessions, tokens
-from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
-from app.platform.settings.declarations import settings_of
+from app.platform.security.access import (
+    account_deleted,
+    allow_unverified,
+    current_caller,
+    login_required,
+    public,
+    unauthorized,
+)
 from app.platform.telemetry.objectives import UPDATE, objective
-from app.platform.web.caller import Caller
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem, service_unavailable
 from app.platform.web.route_policy import Objective
@@ -51,10 +63,19 @@ RESET_EMAIL_QUEUED = "If an account with this e-mail exists, an e-mail with a li
 @public("a new user has no account yet")
 @blueprint.arguments(Registration())
 @blueprint.response(201, Profile())
+@blueprint.alt_response(
+    202, schema=Message(), description="An e-mail with a link was sent, or one that explains why not."
+)
 @blueprint.alt_response(409, description="An account with this e-mail exists already.")
 @target_limit("RATELIMIT_REGISTER", "email")
-def register(registration: dict[str, Any]) -> User:
-    """Create an account."""
+def register(registration: dict[str, Any]) -> User | Response:
+    """Create an account.
+
+    If the service sends e-mails, the response is 202, also if the e-mail has an account already: its owner gets an
+    e-mail. Until the link of the e-mail is opened, the account can only be used to see and to erase it.
+    """
+    if verifies_emails():
+        return register_unverified(registration)
     try:
         user = service.register(db.session(), **registration, origin=request_origin())
     except service.EmailTaken:
@@ -72,24 +93,29 @@ def register(registration: dict[str, Any]) -> User:
 @public("the e-mail and the password in the body are the credentials")
 @blueprint.arguments(Credentials())
 @blueprint.response(200, Tokens())
+@blueprint.alt_response(200, schema=SIGN_IN_RESULT, description="The tokens, or that a second factor is due.")
 @blueprint.alt_response(401, description="The e-mail or the password is wrong.")
 @no_target_limit("`sign_ins` counts the failures of the account")
-def login(credentials: dict[str, Any]) -> dict[str, Any]:
+def login(credentials: dict[str, Any]) -> dict[str, Any] | Response:
     """Sign in with e-mail and password.
 
+    An account with a second factor gets `mfa_required` and a token for `POST /auth/login/totp` instead of tokens.
     After several failures, further attempts must wait longer and longer: 429 with `Retry-After`. Networks that signed
     in to the account before count by themselves, and a new password by e-mail ends the wait.
     """
     with sign_ins.start_sign_in(credentials["email"]) as attempt:
-        result = service.login(db.session(), **credentials, lifetime=_refresh_lifetime(), origin=request_origin())
+        result = service.login(db.session(), **credentials, lifetime=refresh_lifetime(), origin=request_origin())
         if result is None:
             sign_ins.record_failed_sign_in(credentials["email"])
             raise unauthorized("The e-mail or the password is wrong.")
+        user, user_session = result
+        if user_session is None:
+            attempt.needs_second_factor()
+            return second_factor_response(user)
         attempt.succeeded()
-    user, user_session = result
     sign_ins.signed_in(user.id)
     record_login.try_delay(user.id, utc_now().isoformat())
-    return _tokens(user, user_session.id, user_session.refresh_id)
+    return token_response(user, user_session.id, user_session.refresh_id)
 
 
 @blueprint.post("/auth/refresh")
@@ -102,14 +128,14 @@ def login(credentials: dict[str, Any]) -> dict[str, Any]:
 @target_limit("RATELIMIT_TOKEN", "refresh_token")
 def refresh(data: dict[str, str]) -> dict[str, Any]:
     """Exchange a refresh token for new tokens; using a refresh token twice ends the session."""
-    claims = _claims(tokens.REFRESH, data["refresh_token"])
+    claims = token_claims(tokens.REFRESH, data["refresh_token"])
     user_id, session_id = int(claims["sub"]), int(claims["sid"])
     try:
         refresh_id = refresh_tokens.rotate(
             db.session(),
             session_id=session_id,
             refresh_id=claims["jti"],
-            lifetime=_refresh_lifetime(),
+            lifetime=refresh_lifetime(),
             origin=request_origin(),
         )
     except refresh_tokens.TokenReused:
@@ -120,13 +146,14 @@ def refresh(data: dict[str, str]) -> dict[str, Any]:
     user = service.get(db.session(), user_id)
     if user is None:
         raise account_deleted()
-    return _tokens(user, session_id, refresh_id)
+    return token_response(user, session_id, refresh_id)
 
 
 @blueprint.post("/auth/logout")
 @rate_limit("RATELIMIT_DEFAULT")
 @objective(UPDATE)
 @login_required
+@allow_unverified
 @blueprint.arguments(Logout(), required=False)
 @blueprint.response(204)
 def logout(data: dict[str, bool]) -> None:
@@ -200,7 +227,7 @@ def forgot_password(data: dict[str, str]) -> dict[str, str]:
 @target_limit("RATELIMIT_TOKEN", "token")
 def reset_password(data: dict[str, str]) -> None:
     """Set a new password; every session of the user ends, and the user's API keys are revoked."""
-    claims = _claims(tokens.RESET, data["token"])
+    claims = token_claims(tokens.RESET, data["token"])
     user_id = int(claims["sub"])
     try:
         ended = service.reset_password(
@@ -215,21 +242,3 @@ def reset_password(data: dict[str, str]) -> None:
     sessions.revoke(ended)
     if user := service.get(db.session(), user_id):
         sign_ins.reset(user.email, user_id)
-
-
-def _refresh_lifetime() -> timedelta:
-    return timedelta(seconds=settings_of(current_app, AccountsSettings).REFRESH_TOKEN_SECONDS)
-
-
-def _tokens(user: User, session_id: int, refresh_id: str) -> dict[str, Any]:
-    access_token, seconds = tokens.issue_access_token(Caller(user.id, user.role, session_id))
-    lifetime = settings_of(current_app, AccountsSettings).REFRESH_TOKEN_SECONDS
-    refresh_token = tokens.sign(tokens.REFRESH, user.id, lifetime, sid=session_id, jti=refresh_id)
-    return {"access_token": access_token, "refresh_token": refresh_token, "token_type": "Bearer", "expires_in": seconds}
-
-
-def _claims(kind: tokens.TokenType, token: str) -> dict[str, Any]:
-    try:
-        return tokens.decode(kind, token)
-    except tokens.TokenError as error:
-        raise unauthorized(str(error)) from None

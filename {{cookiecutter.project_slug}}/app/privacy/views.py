@@ -19,7 +19,7 @@ from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.personal_data import personal_data_of
 from app.platform.security import sessions
-from app.platform.security.access import account_deleted, current_caller, login_required
+from app.platform.security.access import account_deleted, allow_unverified, current_caller, login_required
 from app.platform.storage import StorageUnavailable
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
@@ -43,6 +43,7 @@ ENCRYPTED = {"type": "string", "description": "A JWE (RFC 7516, PBES2-HS512+A256
 @concurrency_limit("CONCURRENCY_EXPORTS")
 @objective(LIST)
 @login_required
+@allow_unverified
 @blueprint.arguments(ExportHeaders(), location="headers")
 @blueprint.response(200, Export())
 @blueprint.alt_response(
@@ -69,6 +70,7 @@ def data_export(headers: dict[str, Any]) -> Response:
 @rate_limit("RATELIMIT_DELETE")
 @objective(UPDATE)
 @login_required
+@allow_unverified
 @blueprint.response(204)
 @blueprint.alt_response(202, schema=ErasureBegun(), description="The account is closed, and its data is being deleted.")
 @blueprint.alt_response(409, description="The caller is the only admin.")

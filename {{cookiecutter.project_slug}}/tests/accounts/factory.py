@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 import uuid
 from datetime import timedelta
 from itertools import count
 
+import pyotp
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.accounts.models import User, UserSession
+from app.accounts import totp
+from app.accounts.models import EmailChange, User, UserSession, UserTotp
 from app.platform.database.base import db, utc_now
 from app.platform.security import tokens
 from app.platform.security.passwords import hash_password
@@ -38,9 +42,31 @@ def make_session(session: Session, user: User) -> UserSession:
     return user_session
 
 
-def bearer(app: Flask, user: User) -> dict[str, str]:
+def make_email_change(session: Session, user: User) -> EmailChange:
+    """Create a change of the user's e-mail that nobody has confirmed yet."""
+    change = EmailChange(user_id=user.id, email=f"new{next(_numbers)}@example.org", link_id=secrets.token_hex(16))
+    session.add(change)
+    session.commit()
+    return change
+
+
+def make_totp(session: Session, user: User, *, confirmed: bool = True) -> str:
+    """Give the user a second factor and return its secret."""
+    secret = totp.new_secret()
+    session.add(UserTotp(user_id=user.id, secret=secret, confirmed_at=utc_now() if confirmed else None))
+    session.commit()
+    return secret
+
+
+def current_code(secret: str, steps: int = 0) -> str:
+    """Return the code of the current time step, or of a number of steps later."""
+    return pyotp.TOTP(secret).at(time.time(), counter_offset=steps)
+
+
+def bearer(app: Flask, user: User, *, verified: bool = True, mfa: bool = False) -> dict[str, str]:
     """Return the authorization header of a new session of the user."""
     with app.app_context(), Session(db.engine) as session:
         user_session = make_session(session, user)
-        token, _ = tokens.issue_access_token(Caller(user.id, user.role, user_session.id))
+        caller = Caller(user.id, user.role, user_session.id, verified=verified, mfa=mfa)
+        token, _ = tokens.issue_access_token(caller)
     return {"Authorization": f"Bearer {token}"}

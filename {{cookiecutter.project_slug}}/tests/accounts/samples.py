@@ -7,11 +7,12 @@ import uuid
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from app.accounts import service
-from app.accounts.models import User, UserSession
+from app.accounts import service, verification
+from app.accounts.models import EmailChange, RecoveryCode, User, UserSession, UserTotp
+from app.platform.database.base import utc_now
 from app.platform.security import tokens
-from tests.accounts.factory import PASSWORD, make_session, make_user
-from tests.unique_values import unique_text, unique_time
+from tests.accounts.factory import PASSWORD, current_code, make_email_change, make_session, make_totp, make_user
+from tests.unique_values import unique_number, unique_text, unique_time
 
 
 def create_user(_app: Flask, session: Session, _user: User) -> int:
@@ -35,23 +36,63 @@ def create_reset_body(_app: Flask, _session: Session, user: User) -> dict[str, s
     return {"token": tokens.sign(tokens.RESET, user.id, 60, fingerprint=service.password_fingerprint(user))}
 
 
+def create_verification_body(_app: Flask, session: Session, user: User) -> dict[str, str]:
+    """Return a token that confirms the e-mail of the user; needs an app context."""
+    user.unverified_since = utc_now()
+    session.commit()
+    return {"token": tokens.sign(tokens.VERIFICATION, user.id, 60, fingerprint=verification.fingerprint(user))}
+
+
+def create_email_change_body(_app: Flask, session: Session, user: User) -> dict[str, str]:
+    """Return a token that confirms a change of the user's e-mail at the old address; needs an app context."""
+    link_id = make_email_change(session, user).link_id
+    return {"token": tokens.sign(tokens.EMAIL_CHANGE, user.id, 60, link=link_id, side="old")}
+
+
+def create_second_factor_body(_app: Flask, session: Session, user: User) -> dict[str, str]:
+    """Return what completes a sign-in of the user with a second factor; needs an app context."""
+    token = tokens.sign(tokens.MFA, user.id, 60, fingerprint=service.password_fingerprint(user))
+    return {"mfa_token": token, "code": current_code(make_totp(session, user))}
+
+
 OBJECTS = {"user_id": create_user}
-PUBLIC_ROUTES = ("auth/register", "auth/login", "auth/refresh", "auth/forgot-password", "auth/reset-password")
+PUBLIC_ROUTES = (
+    "auth/register",
+    "auth/login",
+    "auth/login/totp",
+    "auth/refresh",
+    "auth/forgot-password",
+    "auth/reset-password",
+    "auth/verify-email",
+    "auth/resend-verification",
+    "auth/confirm-email",
+)
 FUZZ_BODIES = {
     "auth_login": create_login_body,
     "auth_refresh": create_refresh_body,
     "auth_reset_password": create_reset_body,
+    "email_verify": create_verification_body,
+    "email_confirm": create_email_change_body,
+    "totp_login": create_second_factor_body,
 }
-FUZZ_ENDS_SESSION = ("auth_logout", "auth_change_password")
+FUZZ_ENDS_SESSION = ("auth_logout", "auth_change_password", "email_change", "totp_confirm", "totp_disable")
 
 
-SECRET_COLUMNS = frozenset({"users.password_hash", "user_sessions.refresh_id"})  # not exported
+SECRET_COLUMNS = frozenset(  # not exported
+    {
+        "users.password_hash",
+        "user_sessions.refresh_id",
+        "email_changes.link_id",
+        "user_totp.secret",
+        "recovery_codes.code_hash",
+    }
+)
 
 
 def create_personal_data(app: Flask, session: Session, user: User) -> None:
-    """Fill the optional columns of the user, and create a session."""
+    """Fill the optional columns of the user, and create a session, a change of the e-mail and a second factor."""
     del app
-    user.display_name, user.last_login_at = unique_text(), unique_time()
+    user.display_name, user.last_login_at, user.unverified_since = unique_text(), unique_time(), unique_time()
     session.add(
         UserSession(
             user_id=user.id,
@@ -63,6 +104,27 @@ def create_personal_data(app: Flask, session: Session, user: User) -> None:
             ended_at=unique_time(),
         )
     )
+    session.add(
+        EmailChange(
+            user_id=user.id,
+            email=f"{unique_text()}@example.org",
+            link_id=unique_text(),
+            session_id=unique_number(),
+            old_confirmed_at=unique_time(),
+            new_confirmed_at=unique_time(),
+            created_at=unique_time(),
+        )
+    )
+    session.add(
+        UserTotp(
+            user_id=user.id,
+            secret=unique_text(),
+            last_step=unique_number(),
+            confirmed_at=unique_time(),
+            created_at=unique_time(),
+        )
+    )
+    session.add(RecoveryCode(user_id=user.id, code_hash=unique_text(), created_at=unique_time()))
 
 
 PERSONAL_DATA = create_personal_data

@@ -24,6 +24,8 @@ ApiKeyLookup = Callable[[str], Caller]
 RecordRefusal = Callable[[Caller], None]
 
 API_KEY_FIELD = "HTTP_X_API_KEY"  # the header X-API-Key in the WSGI environment
+UNVERIFIED = "Confirm your e-mail address first, with the link in the e-mail to it. Then refresh your tokens."
+NO_SECOND_FACTOR = "Admins must use a second factor: set up TOTP for your account first. Then refresh your tokens."
 INVALID_KEY = "The API key is not valid."  # for every reason, so that the text does not show which keys exist
 
 
@@ -72,6 +74,12 @@ def admin_required(view: View) -> View:
     return _set_access(view, ADMIN)
 
 
+def allow_unverified(view: View) -> View:
+    """Also let users who have not confirmed their e-mail address call this route; all others reject them."""
+    policy_of(view).allows_unverified = True
+    return view
+
+
 def operator_token_required(view: View) -> View:
     """Let callers with `METRICS_TOKEN` call this route."""
     return _set_access(view, OPERATOR)
@@ -107,10 +115,13 @@ def _check_access(app: Flask) -> None:
     request = current_request()
     if request.routing_exception is not None or request.method == "OPTIONS":
         return  # no view runs: the response is a 404, a 405, or the list of methods
-    access = policy_of(app.view_functions[request.endpoint or ""]).access
-    if access is None:
+    policy = policy_of(app.view_functions[request.endpoint or ""])
+    if policy.access is None:
         raise Problem(403, "This route declares no access rule, so every call is rejected.")
-    access.check()
+    policy.access.check()
+    caller = request_state().caller
+    if caller is not None and not caller.verified and not policy.allows_unverified:
+        raise Problem(403, UNVERIFIED)
 
 
 def current_caller() -> Caller:
@@ -232,10 +243,13 @@ def _require_login_or_scope() -> None:
 
 def _require_admin() -> None:
     _require_login()
-    if current_caller().role != "admin":
+    caller = current_caller()
+    if caller.role != "admin":
         for record in platform_of(current_app).get_or_create(AdminRefusals):
-            record(current_caller())
+            record(caller)
         raise Problem(403, "Only admins may do this.")
+    if not caller.mfa and settings_of(current_app).ADMIN_TOTP_REQUIRED:
+        raise Problem(403, NO_SECOND_FACTOR)
 
 
 def _require_operator() -> None:

@@ -1,7 +1,8 @@
 """Tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256; keys have a `kid`, so they can be rotated.
 
 The header contains the type of the token (RFC 8725 section 3.11), so no type is accepted as another: access tokens
-(RFC 9068) authorise requests, refresh tokens are exchanged for new tokens, and reset tokens replace a password.
+(RFC 9068) authorise requests, refresh tokens are exchanged for new tokens, reset tokens replace a password,
+verification and e-mail change tokens confirm an address, and MFA tokens stand for the first step of a sign-in with two.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ LEEWAY_SECONDS = 5  # clocks of replicas differ
 # Tokens whose valid signature is cached (a check takes 100 µs); the expiry is checked at each use.
 DECODE_CACHE_SIZE = 1024
 
-TokenType = Literal["at+jwt", "refresh+jwt", "reset+jwt"]
+TokenType = Literal["at+jwt", "refresh+jwt", "reset+jwt", "verification+jwt", "email-change+jwt", "mfa+jwt"]
 ACCESS: TokenType = "at+jwt"
 REFRESH: TokenType = "refresh+jwt"
 RESET: TokenType = "reset+jwt"
+VERIFICATION: TokenType = "verification+jwt"
+EMAIL_CHANGE: TokenType = "email-change+jwt"
+MFA: TokenType = "mfa+jwt"
 
 
 class TokenError(Exception):
@@ -109,7 +113,8 @@ def decode(kind: TokenType, token: str) -> dict[str, Any]:
 def issue_access_token(caller: Caller) -> tuple[str, int]:
     """Return a new access token for a logged-in caller, and its lifetime in seconds."""
     lifetime = _signer().lifetime
-    return sign(ACCESS, caller.user_id, lifetime, role=caller.role, sid=caller.session_id), lifetime
+    claims = {"role": caller.role, "sid": caller.session_id, "verified": caller.verified, "mfa": caller.mfa}
+    return sign(ACCESS, caller.user_id, lifetime, **claims), lifetime
 
 
 def verify_access_token(token: str) -> Caller:
@@ -118,4 +123,6 @@ def verify_access_token(token: str) -> Caller:
     session_id = claims.get("sid")
     if type(session_id) is not int:
         raise TokenError("The token is not valid.")
-    return Caller(int(claims["sub"]), str(claims.get("role", "")), session_id)
+    verified = claims.get("verified", True) is True  # the previous release signs tokens without it
+    mfa = claims.get("mfa") is True
+    return Caller(int(claims["sub"]), str(claims.get("role", "")), session_id, verified=verified, mfa=mfa)

@@ -78,6 +78,9 @@ class Settings(CoreSettings):
     CORS_ORIGINS: tuple[str, ...] = csv_list(
         "Origins whose pages may call the API, like https://app.example.org; https://*.example.org adds one label."
     )
+    ADMIN_TOTP_REQUIRED: bool = boolean(
+        False, "Whether admins need a second factor (TOTP): without one, they can only sign in and set one up."
+    )
     MAX_CONTENT_LENGTH: int = integer(1_048_576, 1024, 104_857_600, "Maximum size of a request body, in bytes.")
 
     CONCURRENCY_HASHING: int = integer(
@@ -122,7 +125,12 @@ class Settings(CoreSettings):
     )
     S3_SECRET_ACCESS_KEY: str | None = text(None, "Secret of S3_ACCESS_KEY_ID.", secret=True)
 
-    MAIL_SERVER: str | None = text(None, "Host of the SMTP server.", warning="no e-mail is sent", section="E-mail")
+    MAIL_SERVER: str | None = text(
+        None,
+        "Host of the SMTP server; with one, new accounts must confirm their e-mail address.",
+        warning="no e-mail is sent, and every account counts as verified",
+        section="E-mail",
+    )
     MAIL_PORT: int = integer(587, 1, 65_535, "Port of the SMTP server.")
     MAIL_USE_TLS: bool = boolean(True, "Whether to encrypt with STARTTLS, usual on port 587.")
     MAIL_USE_SSL: bool = boolean(False, "Whether to use implicit TLS, usual on port 465.")

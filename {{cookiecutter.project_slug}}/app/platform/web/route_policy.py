@@ -39,6 +39,7 @@ class RoutePolicy:
 
     access: Access | None = None
     public_reason: str = ""
+    allows_unverified: bool = False  # also users who have not confirmed their e-mail address
     scope: str = ""  # that an API key needs; empty: the route accepts no API keys
     rate_limit: str = ""  # the name of a RATELIMIT_ setting
     no_rate_limit_reason: str = ""

@@ -1,0 +1,155 @@
+"""Routes of the second factor: setting it up, signing in with it, and removing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app
+
+from app.accounts import second_factor, service, sign_ins, totp
+from app.accounts.password_check import current_password
+from app.accounts.schemas import Tokens
+from app.accounts.second_factor_schemas import (
+    RecoveryCodes,
+    SecondFactor,
+    TotpCode,
+    TotpEnrolment,
+    TotpRemoval,
+    TotpSecret,
+)
+from app.accounts.tasks import record_login
+from app.accounts.token_responses import refresh_lifetime, token_claims, token_response
+from app.platform.api.blueprints import Blueprint
+from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.rate_limits import rate_limit, target_limit
+from app.platform.database.base import db, utc_now
+from app.platform.security import sessions, tokens
+from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
+from app.platform.settings.declarations import settings_of
+from app.platform.telemetry.objectives import UPDATE, objective
+from app.platform.web.client_address import request_origin
+from app.platform.web.problems import Problem
+
+blueprint = Blueprint("totp", __name__, description="The second factor of an account: codes of an authenticator app.")
+
+ALREADY_ENABLED = "The account has a second factor already."
+NOT_ENABLED = "The account has no second factor."
+WRONG_CODE = "The code is wrong or has been used already."
+FAILED = "user.totp_failed"  # the action in the audit log
+
+
+@blueprint.post("/auth/totp/enroll")
+@rate_limit("RATELIMIT_TOTP")
+@concurrency_limit("CONCURRENCY_HASHING")
+@objective(UPDATE)
+@login_required
+@blueprint.arguments(TotpEnrolment())
+@blueprint.response(200, TotpSecret())
+@blueprint.alt_response(409, description=ALREADY_ENABLED)
+def enroll(data: dict[str, str]) -> dict[str, str]:
+    """Return a secret for an authenticator app; it replaces one that was not confirmed."""
+    with current_password(current_caller().user_id, data["current_password"]) as user:
+        pass
+    try:
+        secret = second_factor.enroll(db.session(), user)
+    except second_factor.AlreadyEnabled:
+        raise Problem(409, f"{ALREADY_ENABLED} Remove it first.") from None
+    except service.NoSuchUser:
+        raise account_deleted() from None
+    issuer = settings_of(current_app).SERVICE_NAME
+    return {"secret": secret, "otpauth_uri": totp.provisioning_uri(secret, user.email, issuer)}
+
+
+@blueprint.post("/auth/totp/confirm")
+@rate_limit("RATELIMIT_TOTP")
+@objective(UPDATE)
+@login_required
+@blueprint.arguments(TotpCode())
+@blueprint.response(200, RecoveryCodes())
+@blueprint.alt_response(409, description="No secret waits for its confirmation.")
+def confirm(data: dict[str, str]) -> dict[str, Any]:
+    """Turn the second factor on with a code of the app; every other session ends. Shows the recovery codes once."""
+    caller = current_caller()
+    try:
+        codes, ended = second_factor.confirm(
+            db.session(), caller.user_id, data["code"], session_id=caller.session_id, origin=request_origin()
+        )
+    except (second_factor.NotEnabled, second_factor.AlreadyEnabled):
+        raise Problem(
+            409, "No secret waits for its confirmation: request one first (POST /auth/totp/enroll)."
+        ) from None
+    except second_factor.WrongCode:
+        raise _wrong_code(caller.user_id, caller.user_id) from None
+    sessions.revoke(ended)
+    return {"recovery_codes": codes}
+
+
+@blueprint.post("/auth/totp/disable")
+@rate_limit("RATELIMIT_TOTP")
+@concurrency_limit("CONCURRENCY_HASHING")
+@objective(UPDATE)
+@login_required
+@blueprint.arguments(TotpRemoval())
+@blueprint.response(204)
+@blueprint.alt_response(409, description=NOT_ENABLED)
+def disable(data: dict[str, str]) -> None:
+    """Remove the second factor, with the password and a code or a recovery code; every session ends."""
+    user_id = current_caller().user_id
+    if not totp.is_enabled(db.session(), user_id):
+        raise Problem(409, NOT_ENABLED)
+    with current_password(user_id, data["current_password"]):
+        try:
+            ended = second_factor.disable(
+                db.session(), user_id, data.get("code"), data.get("recovery_code"), origin=request_origin()
+            )
+        except second_factor.NotEnabled:
+            raise Problem(409, NOT_ENABLED) from None
+        except second_factor.WrongCode:
+            raise _wrong_code(user_id, user_id) from None
+    sessions.revoke(ended)
+
+
+@blueprint.post("/auth/login/totp")
+@rate_limit("RATELIMIT_TOTP")
+@objective(UPDATE)
+@public("the token of the first step and the code in the body are the credentials")
+@blueprint.arguments(SecondFactor())
+@blueprint.response(200, Tokens())
+@blueprint.alt_response(401, description="The token is invalid or expired, or the code is wrong or has been used.")
+@target_limit("RATELIMIT_TOKEN", "mfa_token")
+def login(data: dict[str, str]) -> dict[str, Any]:
+    """Complete a sign-in with the token of the first step and a code, or a recovery code if the app is lost.
+
+    Failures count like wrong passwords: after several, further attempts must wait longer and longer.
+    """
+    claims = token_claims(tokens.MFA, data["mfa_token"])
+    user_id = int(claims["sub"])
+    user = service.get(db.session(), user_id)
+    if user is None:
+        raise account_deleted()
+    with sign_ins.start_sign_in(user.email) as attempt:
+        try:
+            user, user_session = second_factor.sign_in(
+                db.session(),
+                user_id=user_id,
+                fingerprint=str(claims.get("fingerprint")),
+                code=data.get("code"),
+                recovery_code=data.get("recovery_code"),
+                lifetime=refresh_lifetime(),
+                origin=request_origin(),
+            )
+        except second_factor.SignInOutdated:
+            attempt.needs_second_factor()
+            raise unauthorized("The account has changed since the first step. Sign in again.") from None
+        except second_factor.WrongCode:
+            sign_ins.record_failure(FAILED, user_id, actor_id=None)
+            raise unauthorized(WRONG_CODE) from None
+        attempt.succeeded()
+    sign_ins.signed_in(user_id)
+    record_login.try_delay(user_id, utc_now().isoformat())
+    return token_response(user, user_session.id, user_session.refresh_id)
+
+
+def _wrong_code(user_id: int, actor_id: int) -> Problem:
+    sign_ins.record_failure(FAILED, user_id, actor_id=actor_id)
+    return Problem(403, WRONG_CODE, errors={"code": ["Is wrong."]})
