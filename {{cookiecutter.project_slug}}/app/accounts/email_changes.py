@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.accounts import service
 from app.accounts.models import EmailChange, User
 from app.audit import service as audit
-from app.platform.database.base import utc_now
+from app.platform.database.base import rows_changed, utc_now
 from app.platform.web.client_address import RequestOrigin
 
 Side = Literal["old", "new"]  # which address a link was sent to
@@ -49,7 +49,8 @@ def request_change(
 
 def find(session: Session, user_id: int) -> EmailChange | None:
     """Return the change of a user that waits for its confirmation."""
-    return session.scalar(sa.select(EmailChange).where(EmailChange.user_id == user_id))
+    query = sa.select(EmailChange).where(EmailChange.user_id == user_id)
+    return session.scalar(query.execution_options(populate_existing=True))
 
 
 def confirm(
@@ -64,12 +65,7 @@ def confirm(
         user = _lock(session, user_id)
     except service.NoSuchUser:
         raise ChangeRejected from None
-    change = find(session, user_id)
-    confirmed = f"{side}_confirmed_at"
-    if change is None or change.link_id != link_id or getattr(change, confirmed) is not None:
-        session.rollback()
-        raise ChangeRejected
-    setattr(change, confirmed, utc_now())
+    change = _mark_confirmed(session, user_id, link_id, side)
     if side == "new" and service.find_by_email(session, change.email):
         session.delete(change)
         session.commit()
@@ -78,6 +74,18 @@ def confirm(
         session.commit()
         return None
     return user, _apply(session, user_id, change, origin)
+
+
+def _mark_confirmed(session: Session, user_id: int, link_id: str, side: str) -> EmailChange:
+    """Mark a change as confirmed at one address, and read it after that: of two requests, the later one sees both."""
+    confirmed_at = getattr(EmailChange, f"{side}_confirmed_at")
+    waiting = (EmailChange.user_id == user_id, EmailChange.link_id == link_id, confirmed_at.is_(None))
+    marked = rows_changed(session, sa.update(EmailChange).where(*waiting).values({confirmed_at: utc_now()}))
+    change = find(session, user_id) if marked else None
+    if change is None:
+        session.rollback()
+        raise ChangeRejected
+    return change
 
 
 def _apply(session: Session, user_id: int, change: EmailChange, origin: RequestOrigin) -> Sequence[int]:

@@ -12,7 +12,7 @@ from tests.audit.conftest import LogUnderTest
 pytestmark = [pytest.mark.req("P4"), pytest.mark.fault("F58"), pytest.mark.database]
 
 COLUMNS = "created_at, actor_id, action, target_type, target_id, details"
-INSERT = f"INSERT INTO audit_logs (id, {COLUMNS}) VALUES (:id, :time, 7, 'test.forged', 'user', '7', '{{}}')"
+INSERT = f"INSERT INTO audit_logs (id, {COLUMNS}) VALUES (:id, :time, 7, 'test.forged', 'user', '7', 'null')"
 
 
 def test_untouched_log_is_verified(log: LogUnderTest) -> None:

@@ -49,7 +49,7 @@ def execute(engine: sa.Engine, statement: str) -> None:
 
 def assert_protected(engine: sa.Engine) -> None:
     """The database rejects an UPDATE of an entry."""
-    execute(engine, f"INSERT INTO {TABLE} (created_at, action, details) VALUES ('2026-01-01 00:00:00', 'test', '{{}}')")
+    execute(engine, f"INSERT INTO {TABLE} (created_at, action, details) VALUES ('2026-01-01 00:00:00', 'test', 'null')")
     with pytest.raises(DBAPIError, match=refusal(TABLE)):
         execute(engine, f"UPDATE {TABLE} SET action = 'test.forged'")
 
