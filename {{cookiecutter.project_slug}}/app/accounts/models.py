@@ -12,6 +12,7 @@ from app.platform.database.base import Model, utc_now
 from app.platform.database.encryption import EncryptedText
 
 ROLES = ("user", "admin")
+MAX_USER_AGENT = 200  # characters that are stored
 
 
 class User(Model):
@@ -23,6 +24,7 @@ class User(Model):
         sa.CheckConstraint(sa.column("role").in_(ROLES), name="role"),
         sa.Index(None, "created_at", "id"),
         sa.Index(None, "role", "created_at", "id"),
+        sa.Index(None, "suspended_at"),
     )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
@@ -33,6 +35,7 @@ class User(Model):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
     last_login_at: Mapped[datetime | None]
+    suspended_at: Mapped[datetime | None]
 
     @validates("email")
     def _normalize(self, _name: str, email: str) -> str:
@@ -46,13 +49,24 @@ class UserSession(Model):
     """
 
     __tablename__ = "user_sessions"
-    __table_args__ = (sa.Index(None, "user_id"), sa.Index(None, "ended_at"), sa.Index(None, "expires_at"))
+    __table_args__ = (
+        sa.Index(None, "user_id", "created_at", "id"),
+        sa.Index(None, "ended_at"),
+        sa.Index(None, "expires_at"),
+    )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
     refresh_id: Mapped[str] = mapped_column(sa.String(32))
     address: Mapped[str | None] = mapped_column(sa.String(64))
+    user_agent: Mapped[str | None] = mapped_column(sa.String(MAX_USER_AGENT))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     refreshed_at: Mapped[datetime] = mapped_column(default=utc_now)
+    authenticated_at: Mapped[datetime | None] = mapped_column(default=utc_now)  # None: at the creation
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+    @property
+    def last_authenticated_at(self) -> datetime:
+        """When the user last proved the password in this session."""
+        return self.authenticated_at or self.created_at

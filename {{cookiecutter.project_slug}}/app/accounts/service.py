@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from app.accounts.email_addresses import normalize_email
 from app.accounts.erasure import begin_erasure, delete, is_being_erased
 from app.accounts.models import User, UserSession
-from app.accounts.user_sessions import end_sessions, is_session_active, sessions_ended_since
+from app.accounts.user_sessions import Lifetime, create_session, end_sessions, is_session_active, sessions_ended_since
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
 from app.platform.personal_data import rows_as_dicts
@@ -82,7 +81,7 @@ def register(
 
 
 def login(
-    session: Session, *, email: str, password: str, lifetime: timedelta, origin: RequestOrigin
+    session: Session, *, email: str, password: str, lifetime: Lifetime, origin: RequestOrigin
 ) -> tuple[User, UserSession] | None:
     """Return the user with this e-mail and password and a new session, or None.
 
@@ -94,10 +93,7 @@ def login(
         return None
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(password)
-    user_session = UserSession(
-        user_id=user.id, refresh_id=uuid.uuid4().hex, expires_at=utc_now() + lifetime, address=origin.address
-    )
-    session.add(user_session)
+    user_session = create_session(session, user.id, lifetime, origin)
     audit.record(session, "user.signed_in", actor_id=user.id, target=("user", user.id), origin=origin)
     session.commit()
     return user, user_session

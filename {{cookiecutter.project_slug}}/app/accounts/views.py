@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
-
-from flask import current_app
 
 from app.accounts import refresh_tokens, service, sign_ins
 from app.accounts.models import User
@@ -21,17 +18,15 @@ from app.accounts.schemas import (
     Registration,
     Tokens,
 )
-from app.accounts.settings import AccountsSettings
 from app.accounts.tasks import record_login, send_reset_mail
+from app.accounts.token_responses import session_lifetime, token_pair
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
 from app.platform.api.rate_limits import no_target_limit, rate_limit, target_limit
 from app.platform.database.base import db, utc_now
 from app.platform.security import sessions, tokens
 from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
-from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import UPDATE, objective
-from app.platform.web.caller import Caller
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem, service_unavailable
 from app.platform.web.route_policy import Objective
@@ -81,7 +76,7 @@ def login(credentials: dict[str, Any]) -> dict[str, Any]:
     in to the account before count by themselves, and a new password by e-mail ends the wait.
     """
     with sign_ins.start_sign_in(credentials["email"]) as attempt:
-        result = service.login(db.session(), **credentials, lifetime=_refresh_lifetime(), origin=request_origin())
+        result = service.login(db.session(), **credentials, lifetime=session_lifetime(), origin=request_origin())
         if result is None:
             sign_ins.record_failed_sign_in(credentials["email"])
             raise unauthorized("The e-mail or the password is wrong.")
@@ -89,7 +84,7 @@ def login(credentials: dict[str, Any]) -> dict[str, Any]:
     user, user_session = result
     sign_ins.signed_in(user.id)
     record_login.try_delay(user.id, utc_now().isoformat())
-    return _tokens(user, user_session.id, user_session.refresh_id)
+    return token_pair(user, user_session)
 
 
 @blueprint.post("/auth/refresh")
@@ -105,11 +100,11 @@ def refresh(data: dict[str, str]) -> dict[str, Any]:
     claims = _claims(tokens.REFRESH, data["refresh_token"])
     user_id, session_id = int(claims["sub"]), int(claims["sid"])
     try:
-        refresh_id = refresh_tokens.rotate(
+        user_session = refresh_tokens.rotate(
             db.session(),
             session_id=session_id,
             refresh_id=claims["jti"],
-            lifetime=_refresh_lifetime(),
+            lifetime=session_lifetime(),
             origin=request_origin(),
         )
     except refresh_tokens.TokenReused:
@@ -120,7 +115,7 @@ def refresh(data: dict[str, str]) -> dict[str, Any]:
     user = service.get(db.session(), user_id)
     if user is None:
         raise account_deleted()
-    return _tokens(user, session_id, refresh_id)
+    return token_pair(user, user_session)
 
 
 @blueprint.post("/auth/logout")
@@ -215,17 +210,6 @@ def reset_password(data: dict[str, str]) -> None:
     sessions.revoke(ended)
     if user := service.get(db.session(), user_id):
         sign_ins.reset(user.email, user_id)
-
-
-def _refresh_lifetime() -> timedelta:
-    return timedelta(seconds=settings_of(current_app, AccountsSettings).REFRESH_TOKEN_SECONDS)
-
-
-def _tokens(user: User, session_id: int, refresh_id: str) -> dict[str, Any]:
-    access_token, seconds = tokens.issue_access_token(Caller(user.id, user.role, session_id))
-    lifetime = settings_of(current_app, AccountsSettings).REFRESH_TOKEN_SECONDS
-    refresh_token = tokens.sign(tokens.REFRESH, user.id, lifetime, sid=session_id, jti=refresh_id)
-    return {"access_token": access_token, "refresh_token": refresh_token, "token_type": "Bearer", "expires_in": seconds}
 
 
 def _claims(kind: tokens.TokenType, token: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
 from itertools import count
@@ -42,5 +43,6 @@ def bearer(app: Flask, user: User) -> dict[str, str]:
     """Return the authorization header of a new session of the user."""
     with app.app_context(), Session(db.engine) as session:
         user_session = make_session(session, user)
-        token, _ = tokens.issue_access_token(Caller(user.id, user.role, user_session.id))
+        caller = Caller(user.id, user.role, user_session.id, authenticated_at=int(time.time()))
+        token, _ = tokens.issue_access_token(caller)
     return {"Authorization": f"Bearer {token}"}

@@ -26,6 +26,8 @@ def call_routes(caller: RouteCaller) -> None:
     user, admin = caller.user(), caller.user("admin")
     caller.call("GET", f"{API}/users/me", user)
     caller.call("PATCH", f"{API}/users/me", user, json={"display_name": "Ada"})
+    caller.call("GET", f"{API}/users/me/sessions", user)
+    caller.call("DELETE", f"{API}/users/me/sessions/<int:session_id>", user)
     caller.call("GET", f"{API}/admin/users", admin)
     caller.call("PUT", f"{API}/admin/users/<int:user_id>/role", admin, json={"role": "admin"})
     caller.call("POST", f"{API}/admin/users/<int:user_id>/reset-password", admin, json={})

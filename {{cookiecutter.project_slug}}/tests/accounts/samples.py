@@ -19,6 +19,11 @@ def create_user(_app: Flask, session: Session, _user: User) -> int:
     return make_user(session, email=f"{uuid.uuid4().hex}@example.org").id
 
 
+def create_session(_app: Flask, session: Session, user: User) -> int:
+    """Create a session of the user."""
+    return make_session(session, user).id
+
+
 def create_login_body(_app: Flask, _session: Session, user: User) -> dict[str, str]:
     """Return the credentials of the user."""
     return {"email": user.email, "password": PASSWORD}
@@ -35,7 +40,7 @@ def create_reset_body(_app: Flask, _session: Session, user: User) -> dict[str, s
     return {"token": tokens.sign(tokens.RESET, user.id, 60, fingerprint=service.password_fingerprint(user))}
 
 
-OBJECTS = {"user_id": create_user}
+OBJECTS = {"user_id": create_user, "session_id": create_session}
 PUBLIC_ROUTES = ("auth/register", "auth/login", "auth/refresh", "auth/forgot-password", "auth/reset-password")
 FUZZ_BODIES = {
     "auth_login": create_login_body,
@@ -51,12 +56,14 @@ SECRET_COLUMNS = frozenset({"users.password_hash", "user_sessions.refresh_id"}) 
 def create_personal_data(app: Flask, session: Session, user: User) -> None:
     """Fill the optional columns of the user, and create a session."""
     del app
-    user.display_name, user.last_login_at = unique_text(), unique_time()
+    user.display_name, user.last_login_at, user.suspended_at = unique_text(), unique_time(), unique_time()
     session.add(
         UserSession(
             user_id=user.id,
             refresh_id=unique_text(),
             address=unique_text(),
+            user_agent=unique_text(),
+            authenticated_at=unique_time(),
             created_at=unique_time(),
             refreshed_at=unique_time(),
             expires_at=unique_time(),

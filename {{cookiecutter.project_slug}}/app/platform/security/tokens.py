@@ -106,16 +106,20 @@ def decode(kind: TokenType, token: str) -> dict[str, Any]:
     return decoded.claims
 
 
-def issue_access_token(caller: Caller) -> tuple[str, int]:
-    """Return a new access token for a logged-in caller, and its lifetime in seconds."""
-    lifetime = _signer().lifetime
-    return sign(ACCESS, caller.user_id, lifetime, role=caller.role, sid=caller.session_id), lifetime
+def issue_access_token(caller: Caller, max_lifetime: int | None = None) -> tuple[str, int]:
+    """Return a new access token for a logged-in caller, and its lifetime in seconds, at most `max_lifetime`.
+
+    `auth_time` (OpenID Connect Core section 2) is when the caller last proved the password.
+    """
+    lifetime = _signer().lifetime if max_lifetime is None else min(_signer().lifetime, max_lifetime)
+    claims = {"role": caller.role, "sid": caller.session_id, "auth_time": caller.authenticated_at}
+    return sign(ACCESS, caller.user_id, lifetime, **claims), lifetime
 
 
 def verify_access_token(token: str) -> Caller:
     """Return the caller of an access token; raises `TokenError`."""
     claims = decode(ACCESS, token)
-    session_id = claims.get("sid")
-    if type(session_id) is not int:
+    session_id, authenticated_at = claims.get("sid"), claims.get("auth_time", 0)
+    if type(session_id) is not int or type(authenticated_at) is not int:
         raise TokenError("The token is not valid.")
-    return Caller(int(claims["sub"]), str(claims.get("role", "")), session_id)
+    return Caller(int(claims["sub"]), str(claims.get("role", "")), session_id, authenticated_at=authenticated_at)

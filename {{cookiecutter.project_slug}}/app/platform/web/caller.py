@@ -11,10 +11,12 @@ KEY_PREFIX = "fsk_"  # identifies an API key wherever it appears, for example in
 class Caller:
     """The user that a token or an API key authenticates.
 
-    A login has a session; an API key has none and is limited to its scopes.
+    A login has a session, and the time of its last authentication (Unix seconds); an API key has none and is limited to
+    its scopes.
     """
 
     user_id: int
     role: str
     session_id: int | None = None
     scopes: frozenset[str] = frozenset()
+    authenticated_at: int = 0
