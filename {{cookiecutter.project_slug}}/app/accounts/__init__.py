@@ -11,10 +11,13 @@ from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
 from app.platform.database.base import db
 from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
-from app.platform.security import sessions
+from app.platform.security import sessions, step_up
+
+STEP_UP = "Send your password to POST /api/v1/auth/reauthenticate, and repeat this request with the new access token."
 
 
-def _register_session_lookup(app: Flask) -> None:
+def _init_app(app: Flask) -> None:
+    step_up.register_instruction(app, STEP_UP)
     sessions.register_session_lookup(app, lambda session_id: service.is_session_active(db.session(), session_id))
 
 
@@ -29,5 +32,5 @@ FEATURE = Feature(
     personal_fields=("display_name",),
     statistics=administration.statistics,
     seeds=(create_first_admin,),
-    init_app=_register_session_lookup,
+    init_app=_init_app,
 )

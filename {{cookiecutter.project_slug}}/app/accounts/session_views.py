@@ -1,18 +1,22 @@
-"""Routes of the caller's sessions."""
+"""Routes of the caller's sessions, and of the proof of the password in a session."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from app.accounts import user_sessions
+from app.accounts import reauthentication, sign_ins, user_sessions
 from app.accounts.models import UserSession
-from app.accounts.session_schemas import SessionPage
+from app.accounts.refresh_tokens import SessionEnded
+from app.accounts.service import WrongPassword
+from app.accounts.session_schemas import AccessToken, PasswordProof, SessionPage
+from app.accounts.token_responses import access_token
 from app.platform.api.blueprints import Blueprint
+from app.platform.api.concurrency import concurrency_limit
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.security import sessions
-from app.platform.security.access import current_caller, login_required
+from app.platform.security.access import current_caller, login_required, unauthorized
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem
@@ -44,6 +48,37 @@ def end_session(session_id: int) -> None:
     if not user_sessions.end_session(db.session(), current_caller().user_id, session_id, request_origin()):
         raise Problem(404, "You have no active session with this id.")
     sessions.revoke([session_id])
+
+
+@blueprint.post("/auth/reauthenticate")
+@rate_limit("RATELIMIT_LOGIN")
+@concurrency_limit("CONCURRENCY_HASHING")
+@objective(UPDATE)
+@login_required
+@blueprint.arguments(PasswordProof())
+@blueprint.response(200, AccessToken())
+def reauthenticate(data: dict[str, str]) -> dict[str, Any]:
+    """Prove the password again, which sensitive actions need; returns a new access token of the same session.
+
+    The refresh token of the session stays valid. After several failures, further attempts must wait as for a login.
+    """
+    caller = current_caller()
+    with sign_ins.start_password_change(caller.user_id) as attempt:
+        try:
+            user, user_session = reauthentication.reauthenticate(
+                db.session(),
+                user_id=caller.user_id,
+                session_id=caller.session_id or 0,
+                password=data["password"],
+                origin=request_origin(),
+            )
+        except WrongPassword:
+            sign_ins.record_failed_reauthentication(caller.user_id)
+            raise Problem(403, "The password is wrong.", errors={"password": ["Is wrong."]}) from None
+        except SessionEnded:
+            raise unauthorized("This session has ended. Sign in again.") from None
+        attempt.succeeded()
+    return access_token(user, user_session)
 
 
 def _described(row: UserSession) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def signed_in(user_id: int) -> None:
 
 
 def start_password_change(user_id: int) -> PasswordAttempt:
-    """Start an attempt to change a password, which also shows whether a guess is right; raises 429."""
+    """Start an attempt to change or confirm a password, which also shows whether a guess is right; raises 429."""
     return _start(_session_account(user_id), CHANGE_WAIT)
 
 
@@ -90,9 +90,18 @@ def record_failed_sign_in(email: str) -> None:
 
 def record_failed_password_change(user_id: int) -> None:
     """Add the failure to the audit log."""
+    _record_failure("user.password_change_failed", user_id)
+
+
+def record_failed_reauthentication(user_id: int) -> None:
+    """Add the failure to the audit log."""
+    _record_failure("user.reauthentication_failed", user_id)
+
+
+def _record_failure(action: str, user_id: int) -> None:
     if limiter_of(current_app).count("RATELIMIT_FAILED_SIGN_IN_AUDIT", AUDIT_KEY):
         session, target = db.session(), ("user", user_id)
-        audit.record(session, "user.password_change_failed", actor_id=user_id, target=target, origin=request_origin())
+        audit.record(session, action, actor_id=user_id, target=target, origin=request_origin())
         session.commit()
 
 

@@ -76,6 +76,17 @@ def end_session(session: Session, user_id: int, session_id: int, origin: Request
     return True
 
 
+def mark_authenticated(session: Session, user_id: int, session_id: int) -> UserSession | None:
+    """Store that the user has proved who they are in a session now; return it, or None if it is not active.
+
+    The caller commits. New access tokens of the session then pass `step_up.require_recent`.
+    """
+    own = sa.update(UserSession).where(UserSession.id == session_id, UserSession.user_id == user_id, *_is_active())
+    if not rows_changed(session, own.values(authenticated_at=utc_now())):
+        return None
+    return session.get(UserSession, session_id)
+
+
 def _is_active() -> tuple[sa.ColumnElement[bool], ...]:
     return UserSession.ended_at.is_(None), UserSession.expires_at > utc_now()
 

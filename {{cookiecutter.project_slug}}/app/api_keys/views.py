@@ -13,7 +13,7 @@ from app.platform.api.blueprints import Blueprint
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
-from app.platform.security.access import current_caller, login_required, unauthorized
+from app.platform.security.access import current_caller, login_required, recent_login_required, unauthorized
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import CREATE, LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
@@ -25,6 +25,7 @@ blueprint = Blueprint("api_keys", __name__, description="Keys for programs that 
 @blueprint.post("/api-keys")
 @rate_limit("RATELIMIT_CREATE")
 @objective(CREATE)
+@recent_login_required
 @login_required
 @blueprint.arguments(NewApiKey())
 @blueprint.response(201, CreatedApiKey())

@@ -40,6 +40,7 @@ def call_authentication(caller: RouteCaller) -> None:
     caller.call("POST", f"{API}/auth/register", json={**login, "email": f"new{caller.count}@example.org"})
     tokens = caller.call("POST", f"{API}/auth/login", json=login)
     caller.call("POST", f"{API}/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    caller.call("POST", f"{API}/auth/reauthenticate", user, json={"password": PASSWORD})
     caller.call("POST", f"{API}/auth/logout", user, json={"everywhere": True})
 
 

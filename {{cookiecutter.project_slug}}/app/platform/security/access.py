@@ -10,7 +10,7 @@ from functools import partial
 from flask import Flask, current_app
 
 from app.platform.components import platform_of
-from app.platform.security import api_key_owners, sessions, tokens
+from app.platform.security import api_key_owners, sessions, step_up, tokens
 from app.platform.security.api_key_owners import INVALID
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.logging import bind_context
@@ -67,6 +67,12 @@ def admin_required(view: View) -> View:
     return _set_access(view, ADMIN)
 
 
+def recent_login_required(view: View) -> View:
+    """Let only callers whose last proof of the password is recent call this route; above `login_required`."""
+    policy_of(view).recent_login = True
+    return view
+
+
 def operator_token_required(view: View) -> View:
     """Let callers with `METRICS_TOKEN` call this route."""
     return _set_access(view, OPERATOR)
@@ -97,10 +103,12 @@ def _check_access(app: Flask) -> None:
     request = current_request()
     if request.routing_exception is not None or request.method == "OPTIONS":
         return  # no view runs: the response is a 404, a 405, or the list of methods
-    access = policy_of(app.view_functions[request.endpoint or ""]).access
-    if access is None:
+    policy = policy_of(app.view_functions[request.endpoint or ""])
+    if policy.access is None:
         raise Problem(403, "This route declares no access rule, so every call is rejected.")
-    access.check()
+    policy.access.check()
+    if policy.recent_login:
+        step_up.require_recent(current_caller())
 
 
 def current_caller() -> Caller:
