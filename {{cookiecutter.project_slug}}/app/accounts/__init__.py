@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.accounts import admin_views, administration, profile_views, service, session_views, user_sessions, views
+from app.accounts import (
+    admin_views,
+    administration,
+    profile_views,
+    service,
+    session_views,
+    suspension_views,
+    user_sessions,
+    views,
+)
 from app.accounts.commands import create_first_admin
 from app.accounts.settings import AccountsSettings
 from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
@@ -23,7 +32,13 @@ def _init_app(app: Flask) -> None:
 
 FEATURE = Feature(
     name="accounts",
-    blueprints=(views.blueprint, profile_views.blueprint, session_views.blueprint, admin_views.blueprint),
+    blueprints=(
+        views.blueprint,
+        profile_views.blueprint,
+        session_views.blueprint,
+        admin_views.blueprint,
+        suspension_views.blueprint,
+    ),
     settings=AccountsSettings,
     scopes=("profile:read",),
     schedules={"accounts.repeat_revocations": REVOCATION_REPEAT_SECONDS, "accounts.delete_old_sessions": DAY_SECONDS},

@@ -146,6 +146,9 @@ class UserQuery(PageQuery):
 
     email = Email(metadata={"description": "The complete e-mail address."})
     role = fields.String(validate=validate.OneOf(ROLES))
+    suspended = fields.Boolean(
+        truthy={"true"}, falsy={"false"}, metadata={"description": "Only suspended users, or only others."}
+    )
 
 
 class RoleChange(RequestSchema):
@@ -163,6 +166,9 @@ class UserRecord(Profile):
 
     updated_at = fields.AwareDateTime(required=True)
     last_login_at = fields.AwareDateTime(required=True, allow_none=True)
+    suspended_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "When the user was suspended; null: not suspended."}
+    )
 
 
 class UserPage(Schema):

@@ -47,7 +47,11 @@ class WrongPassword(Exception):
 
 
 class PasswordResetRejected(Exception):
-    """The password has changed since the token was issued, or the account no longer exists."""
+    """The password has changed since the token was issued, or the account is suspended or no longer exists."""
+
+
+class Suspended(Exception):
+    """The user is suspended."""
 
 
 class NoSuchUser(Exception):
@@ -83,7 +87,7 @@ def register(
 def login(
     session: Session, *, email: str, password: str, lifetime: Lifetime, origin: RequestOrigin
 ) -> tuple[User, UserSession] | None:
-    """Return the user with this e-mail and password and a new session, or None.
+    """Return the user with this e-mail and password and a new session, or None; raises `Suspended`.
 
     An unknown e-mail takes as long as a wrong password, so that the time does not show which accounts exist.
     """
@@ -91,6 +95,10 @@ def login(
     verified_hash = user.password_hash if user else None
     if not verify_password(password, verified_hash) or user is None or not _lock_verified(session, user, password):
         return None
+    if user.suspended_at:
+        audit.record(session, "user.sign_in_refused", actor_id=None, target=("user", user.id), origin=origin)
+        session.commit()
+        raise Suspended
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(password)
     user_session = create_session(session, user.id, lifetime, origin)
@@ -114,9 +122,11 @@ def _lock_verified(session: Session, user: User, password: str) -> bool:
 def lock_user(session: Session, user_id: int) -> tuple[User, bool]:
     """Lock a user and return it, and whether it is the last admin; raises `NoSuchUser`, also if it is being erased.
 
-    All admins are locked until the commit: when two admins are demoted or erased at the same time, one remains.
+    All admins are locked until the commit: when two admins are demoted, suspended or erased at the same time, one
+    remains. A suspended admin does not count.
     """
-    affected = sa.select(User).where(sa.or_(User.id == user_id, User.role == "admin")).order_by(User.id)
+    is_admin = sa.and_(User.role == "admin", User.suspended_at.is_(None))
+    affected = sa.select(User).where(sa.or_(User.id == user_id, is_admin)).order_by(User.id)
     locked = session.scalars(affected.with_for_update().execution_options(populate_existing=True)).all()
     user = next((user for user in locked if user.id == user_id), None)
     if user is None or is_being_erased(user):
@@ -212,8 +222,9 @@ def reset_password(
 
 
 def _replace_password(session: Session, user: User, password: str) -> bool:
-    """Replace the password that was verified; return False if a concurrent request changed it first."""
-    unchanged = sa.update(User).where(User.id == user.id, User.password_hash == user.password_hash)
+    """Replace the password that was verified; return False if it changed, or the user was suspended, meanwhile."""
+    verified = (User.password_hash == user.password_hash, User.suspended_at.is_(None))
+    unchanged = sa.update(User).where(User.id == user.id, *verified)
     new_values = {"password_hash": hash_password(password), "updated_at": utc_now()}
     return rows_changed(session, unchanged.values(new_values)) == 1
 

@@ -36,6 +36,7 @@ REGISTER = Objective(1.0)
 
 blueprint = Blueprint("auth", __name__, description="Registration, sessions and passwords.")
 
+SUSPENDED = "This account is suspended. Contact the operators of this service."
 RESET_EMAIL_QUEUED = "If an account with this e-mail exists, an e-mail with a link is on its way."
 
 
@@ -68,6 +69,7 @@ def register(registration: dict[str, Any]) -> User:
 @blueprint.arguments(Credentials())
 @blueprint.response(200, Tokens())
 @blueprint.alt_response(401, description="The e-mail or the password is wrong.")
+@blueprint.alt_response(403, description="The account is suspended.")
 @no_target_limit("`sign_ins` counts the failures of the account")
 def login(credentials: dict[str, Any]) -> dict[str, Any]:
     """Sign in with e-mail and password.
@@ -76,7 +78,11 @@ def login(credentials: dict[str, Any]) -> dict[str, Any]:
     in to the account before count by themselves, and a new password by e-mail ends the wait.
     """
     with sign_ins.start_sign_in(credentials["email"]) as attempt:
-        result = service.login(db.session(), **credentials, lifetime=session_lifetime(), origin=request_origin())
+        try:
+            result = service.login(db.session(), **credentials, lifetime=session_lifetime(), origin=request_origin())
+        except service.Suspended:
+            attempt.succeeded()  # the password is right
+            raise Problem(403, SUSPENDED) from None
         if result is None:
             sign_ins.record_failed_sign_in(credentials["email"])
             raise unauthorized("The e-mail or the password is wrong.")
@@ -206,7 +212,7 @@ def reset_password(data: dict[str, str]) -> None:
             origin=request_origin(),
         )
     except service.PasswordResetRejected:
-        raise unauthorized("This link has been used, or the password has changed since it was sent.") from None
+        raise unauthorized("This link has been used, or the password or account has changed since.") from None
     sessions.revoke(ended)
     if user := service.get(db.session(), user_id):
         sign_ins.reset(user.email, user_id)

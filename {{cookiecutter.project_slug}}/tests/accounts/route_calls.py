@@ -30,6 +30,8 @@ def call_routes(caller: RouteCaller) -> None:
     caller.call("DELETE", f"{API}/users/me/sessions/<int:session_id>", user)
     caller.call("GET", f"{API}/admin/users", admin)
     caller.call("PUT", f"{API}/admin/users/<int:user_id>/role", admin, json={"role": "admin"})
+    caller.call("POST", f"{API}/admin/users/<int:user_id>/suspend", admin, json={})
+    caller.call("POST", f"{API}/admin/users/<int:user_id>/unsuspend", admin, json={})
     caller.call("POST", f"{API}/admin/users/<int:user_id>/reset-password", admin, json={})
 
 

@@ -28,6 +28,8 @@ ROUTES = {
     "GET /admin/users": None,
     "PUT /admin/users/<int:user_id>/role": {"role": "admin"},
     "POST /admin/users/<int:user_id>/reset-password": None,
+    "POST /admin/users/<int:user_id>/suspend": None,
+    "POST /admin/users/<int:user_id>/unsuspend": None,
 }  # with the body of a valid request
 AuditEntries = Callable[[], Sequence[AuditLog]]
 
@@ -62,7 +64,7 @@ def test_admin_may_manage_users(client: FlaskClient, user: User, headers: dict[s
         f"/api/v1{path.replace('<int:user_id>', str(user.id))}", method=method, json=ROUTES[name], headers=headers
     )
 
-    assert response.status_code == (202 if method == "POST" else 200)
+    assert response.status_code == (202 if path.endswith("reset-password") else 200)
 
 
 @pytest.mark.parametrize("name", [name for name in ROUTES if "<" in name])
@@ -90,7 +92,13 @@ def test_list_shows_every_field_of_a_user(client: FlaskClient, session: Session,
     assert datetime.fromisoformat(shown.pop("created_at")) == user.created_at
     assert datetime.fromisoformat(shown.pop("updated_at")) == user.updated_at
     assert datetime.fromisoformat(shown.pop("last_login_at")) == time
-    assert shown == {"id": user.id, "email": user.email, "role": "user", "display_name": "Ada"}
+    assert shown == {
+        "id": user.id,
+        "email": user.email,
+        "role": "user",
+        "display_name": "Ada",
+        "suspended_at": None,
+    }
 
 
 @pytest.mark.req("A5", "A6")

@@ -95,8 +95,8 @@ ERROR_RESPONSES = {
 }
 
 STEP_UP = (
-    "The token is missing, invalid or expired, or the last proof of the password is older than `STEP_UP_SECONDS`. Then"
-    " `WWW-Authenticate` has the error `insufficient_user_authentication` (RFC 9470), and `detail` says how to prove it."
+    "The token is missing, invalid or expired, or the last proof of the password is older than `STEP_UP_SECONDS`:"
+    " `WWW-Authenticate` has the error `insufficient_user_authentication` (RFC 9470), and `detail` says what to do."
 )
 
 BODY_STATUSES = (400, 409, 413, 415)
