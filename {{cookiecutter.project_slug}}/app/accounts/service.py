@@ -15,6 +15,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from app.accounts.email_addresses import normalize_email
 from app.accounts.erasure import begin_erasure, delete, is_being_erased
 from app.accounts.models import User, UserSession
+from app.accounts.password_rules import UnsuitablePassword, check_personal
 from app.accounts.user_sessions import Lifetime, create_session, end_sessions, is_session_active, sessions_ended_since
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
@@ -24,6 +25,7 @@ from app.platform.security.passwords import hash_password, needs_rehash, verify_
 from app.platform.web.client_address import RequestOrigin
 
 __all__ = [  # what other features need of the modules that this one imports
+    "UnsuitablePassword",
     "begin_erasure",
     "delete",
     "end_sessions",
@@ -185,12 +187,16 @@ def record_login(session: Session, user_id: int, time: datetime) -> None:
 def change_password(
     session: Session, *, user_id: int, session_id: int | None, current: str, new: str, origin: RequestOrigin
 ) -> Sequence[int]:
-    """Change a password, end the user's other sessions and return their ids; raises `WrongPassword`.
+    """Change a password, end the user's other sessions and return their ids.
 
-    Like every new password, it also revokes what features issued in the user's name, such as API keys.
+    Raises `WrongPassword`, or `UnsuitablePassword` if the current password is right. Like every new password, it also
+    revokes what features issued in the user's name, such as API keys.
     """
     user = session.get(User, user_id)
-    if user is None or not verify_password(current, user.password_hash) or not _replace_password(session, user, new):
+    if user is None or not verify_password(current, user.password_hash):
+        raise WrongPassword
+    check_personal(new, user.email)
+    if not _replace_password(session, user, new):
         raise WrongPassword
     ended = end_sessions(session, user_id, exclude=session_id)
     credentials.revoke_all(session, user_id, actor_id=user_id, origin=origin)
@@ -209,10 +215,13 @@ def reset_password(
 ) -> Sequence[int]:
     """Replace the password with this fingerprint, end all sessions and return their ids.
 
-    Raises `PasswordResetRejected`.
+    Raises `PasswordResetRejected`, or `UnsuitablePassword`.
     """
     user = session.get(User, user_id)
-    if user is None or password_fingerprint(user) != fingerprint or not _replace_password(session, user, password):
+    if user is None or password_fingerprint(user) != fingerprint:
+        raise PasswordResetRejected
+    check_personal(password, user.email)
+    if not _replace_password(session, user, password):
         raise PasswordResetRejected
     ended = end_sessions(session, user_id)
     credentials.revoke_all(session, user_id, actor_id=user_id, origin=origin)

@@ -26,7 +26,7 @@ class AccountsSettings:
     ADMIN_EMAIL: str | None = text(None, "E-mail address of the first admin, created by `flask init-db`.")
     ADMIN_PASSWORD: str | None = text(
         None,
-        "Password of the first admin, 10 to 128 characters; read only when the account is created.",
+        "Password of the first admin, 10 to 128 characters, no common one; read only when the account is created.",
         pattern=r"(?s)^.{10,128}$",
         error="Must have from 10 to 128 characters.",
         secret=True,

@@ -169,6 +169,9 @@ def change_password(data: dict[str, str]) -> None:
         except service.WrongPassword:
             sign_ins.record_failed_password_change(user_id)
             raise Problem(403, "The current password is wrong.", errors={"current_password": ["Is wrong."]}) from None
+        except service.UnsuitablePassword as error:
+            attempt.succeeded()  # the current password is right
+            raise _unsuitable(error) from None
         attempt.succeeded()
     sessions.revoke(ended)
 
@@ -211,11 +214,17 @@ def reset_password(data: dict[str, str]) -> None:
             password=data["new_password"],
             origin=request_origin(),
         )
+    except service.UnsuitablePassword as error:
+        raise _unsuitable(error) from None
     except service.PasswordResetRejected:
         raise unauthorized("This link has been used, or the password or account has changed since.") from None
     sessions.revoke(ended)
     if user := service.get(db.session(), user_id):
         sign_ins.reset(user.email, user_id)
+
+
+def _unsuitable(error: service.UnsuitablePassword) -> Problem:
+    return Problem(422, "The request is invalid: see errors.", errors={"new_password": [str(error)]})
 
 
 def _claims(kind: tokens.TokenType, token: str) -> dict[str, Any]:

@@ -40,9 +40,15 @@ def create_reset_body(_app: Flask, _session: Session, user: User) -> dict[str, s
     return {"token": tokens.sign(tokens.RESET, user.id, 60, fingerprint=service.password_fingerprint(user))}
 
 
+def create_change_body(_app: Flask, _session: Session, _user: User) -> dict[str, str]:
+    """Return a password that differs from the current one."""
+    return {"new_password": "another horse, another staple"}
+
+
 OBJECTS = {"user_id": create_user, "session_id": create_session}
 PUBLIC_ROUTES = ("auth/register", "auth/login", "auth/refresh", "auth/forgot-password", "auth/reset-password")
 FUZZ_BODIES = {
+    "auth_change_password": create_change_body,
     "auth_login": create_login_body,
     "auth_refresh": create_refresh_body,
     "auth_reset_password": create_reset_body,
