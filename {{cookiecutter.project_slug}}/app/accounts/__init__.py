@@ -7,6 +7,7 @@ from flask import Flask
 from app.accounts import (
     admin_views,
     administration,
+    notices,
     profile_views,
     service,
     session_views,
@@ -20,6 +21,7 @@ from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
 from app.platform.database.base import db
 from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
+from app.platform.security import notices as platform_notices
 from app.platform.security import sessions, step_up
 
 STEP_UP = "Send your password to POST /api/v1/auth/reauthenticate, and repeat this request with the new access token."
@@ -27,6 +29,7 @@ STEP_UP = "Send your password to POST /api/v1/auth/reauthenticate, and repeat th
 
 def _init_app(app: Flask) -> None:
     step_up.register_instruction(app, STEP_UP)
+    platform_notices.register_notices(app, notices.send)
     sessions.register_session_lookup(app, lambda session_id: service.is_session_active(db.session(), session_id))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.accounts import refresh_tokens, service, sign_ins
+from app.accounts import notices, refresh_tokens, service, sign_ins
 from app.accounts.models import User
 from app.accounts.schemas import (
     Credentials,
@@ -26,6 +26,7 @@ from app.platform.api.rate_limits import no_target_limit, rate_limit, target_lim
 from app.platform.database.base import db, utc_now
 from app.platform.security import sessions, tokens
 from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
+from app.platform.security.notices import notify
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem, service_unavailable
@@ -88,9 +89,11 @@ def login(credentials: dict[str, Any]) -> dict[str, Any]:
             raise unauthorized("The e-mail or the password is wrong.")
         attempt.succeeded()
     user, user_session = result
+    pair = token_pair(user, user_session)
     sign_ins.signed_in(user.id)
+    notices.signed_in(user, user_session)
     record_login.try_delay(user.id, utc_now().isoformat())
-    return token_pair(user, user_session)
+    return pair
 
 
 @blueprint.post("/auth/refresh")
@@ -174,6 +177,7 @@ def change_password(data: dict[str, str]) -> None:
             raise _unsuitable(error) from None
         attempt.succeeded()
     sessions.revoke(ended)
+    notify(user_id, "Your password was changed.")
 
 
 @blueprint.post("/auth/forgot-password")
@@ -221,6 +225,7 @@ def reset_password(data: dict[str, str]) -> None:
     sessions.revoke(ended)
     if user := service.get(db.session(), user_id):
         sign_ins.reset(user.email, user_id)
+    notify(user_id, "A new password was set through the link of an e-mail.")
 
 
 def _unsuitable(error: service.UnsuitablePassword) -> Problem:
