@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
-from app.accounts.schemas import ANY_PASSWORD, EXAMPLE_PASSWORD, EXAMPLE_TOKEN
+from app.accounts.schemas import ANY_PASSWORD, EXAMPLE_PASSWORD
 from app.platform.api.fields import PlainText, RequestSchema
 
 
@@ -12,16 +12,6 @@ class PasswordProof(RequestSchema):
     """The password of the caller."""
 
     password = PlainText(required=True, load_only=True, validate=ANY_PASSWORD, metadata=EXAMPLE_PASSWORD)
-
-
-class AccessToken(Schema):
-    """An access token; member names from RFC 6749 section 5.1."""
-
-    access_token = fields.String(required=True, metadata=EXAMPLE_TOKEN)
-    token_type = fields.String(required=True, validate=validate.Equal("Bearer"), metadata={"example": "Bearer"})
-    expires_in = fields.Integer(
-        required=True, metadata={"description": "Lifetime of the access token in seconds.", "example": 900}
-    )
 
 
 class OwnSession(Schema):

@@ -7,16 +7,17 @@ from typing import Any
 from app.accounts import reauthentication, sign_ins, user_sessions
 from app.accounts.models import UserSession
 from app.accounts.refresh_tokens import SessionEnded
+from app.accounts.schemas import Tokens
 from app.accounts.service import WrongPassword
-from app.accounts.session_schemas import AccessToken, PasswordProof, SessionPage
-from app.accounts.token_responses import access_token
+from app.accounts.session_schemas import PasswordProof, SessionPage
+from app.accounts.token_responses import token_pair
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.security import sessions
-from app.platform.security.access import current_caller, login_required, unauthorized
+from app.platform.security.access import current_caller, login_required, recent_login_required, unauthorized
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem
@@ -40,6 +41,7 @@ def own_sessions(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.delete("/users/me/sessions/<int:session_id>")
 @rate_limit("RATELIMIT_DELETE")
 @objective(UPDATE)
+@recent_login_required
 @login_required
 @blueprint.response(204)
 @blueprint.alt_response(404, description="No active session of the caller has this id.")
@@ -56,11 +58,12 @@ def end_session(session_id: int) -> None:
 @objective(UPDATE)
 @login_required
 @blueprint.arguments(PasswordProof())
-@blueprint.response(200, AccessToken())
+@blueprint.response(200, Tokens())
 def reauthenticate(data: dict[str, str]) -> dict[str, Any]:
-    """Prove the password again, which sensitive actions need; returns a new access token of the same session.
+    """Prove the password again, which sensitive actions need; returns new tokens of the same session.
 
-    The refresh token of the session stays valid. After several failures, further attempts must wait as for a login.
+    Use the new refresh token: the earlier one counts as used. After several failures, further attempts must wait longer
+    and longer.
     """
     caller = current_caller()
     with sign_ins.start_password_change(caller.user_id) as attempt:
@@ -78,7 +81,7 @@ def reauthenticate(data: dict[str, str]) -> dict[str, Any]:
         except SessionEnded:
             raise unauthorized("This session has ended. Sign in again.") from None
         attempt.succeeded()
-    return access_token(user, user_session)
+    return token_pair(user, user_session)
 
 
 def _described(row: UserSession) -> dict[str, Any]:

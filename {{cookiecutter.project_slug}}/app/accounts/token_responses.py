@@ -23,18 +23,13 @@ def session_lifetime() -> Lifetime:
 
 
 def token_pair(user: User, user_session: UserSession) -> dict[str, Any]:
-    """Return new access and refresh tokens of a session."""
+    """Return new access and refresh tokens of a session, which do not outlive it."""
     lifetime = _seconds_until(user_session.expires_at)
-    refresh_token = tokens.sign(tokens.REFRESH, user.id, lifetime, sid=user_session.id, jti=user_session.refresh_id)
-    return {**access_token(user, user_session), "refresh_token": refresh_token}
-
-
-def access_token(user: User, user_session: UserSession) -> dict[str, Any]:
-    """Return a new access token of a session, which does not outlive the session."""
     authenticated_at = int(user_session.last_authenticated_at.timestamp())
     caller = Caller(user.id, user.role, user_session.id, authenticated_at=authenticated_at)
-    token, seconds = tokens.issue_access_token(caller, _seconds_until(user_session.expires_at))
-    return {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
+    access_token, seconds = tokens.issue_access_token(caller, lifetime)
+    refresh_token = tokens.sign(tokens.REFRESH, user.id, lifetime, sid=user_session.id, jti=user_session.refresh_id)
+    return {"access_token": access_token, "refresh_token": refresh_token, "token_type": "Bearer", "expires_in": seconds}
 
 
 def _seconds_until(time: datetime) -> int:

@@ -79,10 +79,11 @@ def end_session(session: Session, user_id: int, session_id: int, origin: Request
 def mark_authenticated(session: Session, user_id: int, session_id: int) -> UserSession | None:
     """Store that the user has proved who they are in a session now; return it, or None if it is not active.
 
-    The caller commits. New access tokens of the session then pass `step_up.require_recent`.
+    The caller commits. New access tokens of the session then pass `step_up.require_recent`. The newest refresh token
+    becomes invalid: otherwise a stolen one would give its holder such an access token.
     """
     own = sa.update(UserSession).where(UserSession.id == session_id, UserSession.user_id == user_id, *_is_active())
-    if not rows_changed(session, own.values(authenticated_at=utc_now())):
+    if not rows_changed(session, own.values(authenticated_at=utc_now(), refresh_id=uuid.uuid4().hex)):
         return None
     return session.get(UserSession, session_id)
 

@@ -59,7 +59,8 @@ def test_exactly_these_routes_need_a_recent_login(app: Flask) -> None:
     found = {str(route) for route in all_routes(app) if route.policy.recent_login}
 
     expected = {name.replace(" ", f" /api/{version}") for name in SENSITIVE for version in VERSIONS}
-    assert found == expected | {"GET /api/user/data-export"}
+    ends_session = {f"DELETE /api/{version}/users/me/sessions/<int:session_id>" for version in VERSIONS}
+    assert found == expected | ends_session | {"GET /api/user/data-export"}
 
 
 @pytest.mark.parametrize("name", SENSITIVE)
@@ -133,7 +134,7 @@ def test_refresh_keeps_the_time_of_the_login(client: FlaskClient, session: Sessi
 
 
 @pytest.mark.req("A10")
-def test_password_gives_a_new_token_of_the_same_session(
+def test_password_gives_new_tokens_of_the_same_session(
     app: Flask, client: FlaskClient, session: Session, user: User, audit_entries: AuditEntries
 ) -> None:
     headers = authenticated(app, session, user, WINDOW + 60)
@@ -143,11 +144,26 @@ def test_password_gives_a_new_token_of_the_same_session(
     row = session.scalars(sa.select(UserSession)).one()
     body = response.get_json()
     (entry,) = audit_entries()
-    assert body.keys() == {"access_token", "token_type", "expires_in"}
+    assert body.keys() == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert utc_now() - row.last_authenticated_at < timedelta(seconds=60)
     assert (entry.action, entry.actor_id, entry.target_id) == ("user.reauthenticated", user.id, str(row.id))
     assert call(client, "POST /api-keys", {"Authorization": f"Bearer {body['access_token']}"}).status_code == 201
     assert call(client, "POST /api-keys", headers).status_code == 401  # the earlier token stays as it was
+
+
+@pytest.mark.req("A10")
+def test_stolen_refresh_token_gains_nothing_from_the_proof(
+    app: Flask, client: FlaskClient, session: Session, user: User
+) -> None:
+    stolen = client.post(f"{AUTH}/login", json={"email": user.email, "password": PASSWORD}).get_json()
+    headers = {"Authorization": f"Bearer {stolen['access_token']}"}
+    renewed = client.post(f"{AUTH}/reauthenticate", headers=headers, json=PASSWORD_BODY).get_json()
+
+    refreshed = client.post(f"{AUTH}/refresh", json={"refresh_token": renewed["refresh_token"]})
+    reused = client.post(f"{AUTH}/refresh", json={"refresh_token": stolen["refresh_token"]})
+
+    assert (refreshed.status_code, reused.status_code) == (200, 401)
+    assert client.get(ME, headers=headers).status_code == 401  # the reuse has ended the session
 
 
 @pytest.mark.req("A10")
