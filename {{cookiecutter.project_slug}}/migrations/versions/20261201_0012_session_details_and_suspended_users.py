@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
@@ -21,9 +23,9 @@ SUSPENDED = "ix_users_suspended_at"
 
 def upgrade() -> None:
     """Add the columns; the previous release, which does not write them, goes on working."""
-    op.add_column(SESSIONS, sa.Column("authenticated_at", Time))
-    op.add_column(SESSIONS, sa.Column("user_agent", sa.String(200)))
-    op.add_column(USERS, sa.Column("suspended_at", Time))
+    _add_column(SESSIONS, sa.Column("authenticated_at", Time))
+    _add_column(SESSIONS, sa.Column("user_agent", sa.String(200)))
+    _add_column(USERS, sa.Column("suspended_at", Time))
     # The tables are in use: the indexes are created concurrently, outside a transaction.
     with op.get_context().autocommit_block():
         _create_index(NEW, SESSIONS, NEW_COLUMNS)
@@ -40,6 +42,11 @@ def downgrade() -> None:
     op.drop_column(USERS, "suspended_at")
     op.drop_column(SESSIONS, "user_agent")
     op.drop_column(SESSIONS, "authenticated_at")
+
+
+def _add_column(table: str, column: sa.Column[Any]) -> None:
+    """Add a column; PostgreSQL has it already after a migration that failed at an index."""
+    op.add_column(table, column, if_not_exists=op.get_context().dialect.name == "postgresql")
 
 
 def _create_index(name: str, table: str, columns: list[str]) -> None:

@@ -142,6 +142,18 @@ def test_first_admin_gets_no_common_password(app: Flask, environment: Mapping[st
 
 
 @pytest.mark.req("A10")
+def test_password_of_an_existing_admin_does_not_stop_the_start(
+    environment: Mapping[str, str], session: Session, user: User
+) -> None:
+    admin = {"ADMIN_EMAIL": user.email, "ADMIN_PASSWORD": "password123"}
+
+    result = create_app({**environment, **admin}).test_cli_runner().invoke(args=["init-db"])
+
+    assert result.exit_code == 0
+    assert "first admin exists already" in result.output
+
+
+@pytest.mark.req("A10")
 def test_list_contains_the_3000_most_common_passwords_and_is_small() -> None:
     entries = breached_passwords.FILE.stat().st_size / breached_passwords.DIGEST_BYTES
 
