@@ -6,10 +6,13 @@ from flask import Flask
 
 from app.accounts import (
     administration,
+    notices,
     personal_data,
     profile_views,
     recovery_views,
     service,
+    session_views,
+    suspension_views,
     totp_views,
     user_sessions,
     verification_views,
@@ -22,10 +25,15 @@ from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
 from app.platform.database.base import db
 from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
-from app.platform.security import sessions
+from app.platform.security import notices as platform_notices
+from app.platform.security import sessions, step_up
+
+STEP_UP = "Send your password to POST /api/v1/auth/reauthenticate, and repeat this request with the new access token."
 
 
-def _register_session_lookup(app: Flask) -> None:
+def _init_app(app: Flask) -> None:
+    step_up.register_instruction(app, STEP_UP)
+    platform_notices.register_notices(app, notices.send)
     sessions.register_session_lookup(app, lambda session_id: service.is_session_active(db.session(), session_id))
 
 
@@ -36,7 +44,9 @@ FEATURE = Feature(
         verification_views.blueprint,
         totp_views.blueprint,
         profile_views.blueprint,
+        session_views.blueprint,
         recovery_views.blueprint,
+        suspension_views.blueprint,
     ),
     settings=AccountsSettings,
     scopes=("profile:read",),
@@ -50,5 +60,5 @@ FEATURE = Feature(
     personal_fields=("display_name", "otpauth_uri", "recovery_code", "recovery_codes"),
     statistics=administration.statistics,
     seeds=(create_first_admin,),
-    init_app=_register_session_lookup,
+    init_app=_init_app,
 )

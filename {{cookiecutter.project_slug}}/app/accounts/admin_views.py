@@ -7,7 +7,7 @@ from typing import Any
 from app.accounts import administration
 from app.accounts.models import User
 from app.accounts.schemas import EmptyBody, Message, RoleChange, UserPage, UserQuery, UserRecord
-from app.accounts.service import LastAdmin, NoSuchUser
+from app.accounts.service import LastAdmin, NoSuchUser, Suspended
 from app.accounts.tasks import send_reset_mail
 from app.audit import service as audit
 from app.platform.api.blueprints import Blueprint
@@ -70,6 +70,7 @@ def change_role(data: dict[str, str], user_id: int) -> User:
 @blueprint.arguments(EmptyBody(), required=False)
 @blueprint.response(202, Message())
 @blueprint.alt_response(404, description=NO_SUCH_USER)
+@blueprint.alt_response(409, description="The user is suspended.")
 def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
     """Invalidate a user's password, end the user's sessions, revoke the user's API keys, and e-mail a link.
 
@@ -81,6 +82,8 @@ def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
         )
     except NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None
+    except Suspended:
+        raise Problem(409, "This user is suspended. Unsuspend the user first.") from None
     sessions.revoke(ended)
     if not send_reset_mail.try_apply_async((user.email,), argsrepr="(an e-mail)"):
         raise service_unavailable(

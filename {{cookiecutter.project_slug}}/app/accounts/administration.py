@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import erasure
 from app.accounts.models import ROLES, User, UserSession
-from app.accounts.service import LastAdmin, NoSuchUser, end_sessions, lock_user
+from app.accounts.service import LastAdmin, NoSuchUser, Suspended, end_sessions, lock_user
 from app.audit import service as audit
 from app.platform.api.pagination import CursorValue, newest_first
 from app.platform.database.base import utc_now
@@ -26,8 +26,9 @@ def users(
     cursor: CursorValue | None = None,
     email: str | None = None,
     role: str | None = None,
+    suspended: bool | None = None,
 ) -> Sequence[User]:
-    """Return up to `limit` + 1 users after the cursor, newest first, filtered by normal e-mail and role.
+    """Return up to `limit` + 1 users after the cursor, newest first, filtered by normal e-mail, role and suspension.
 
     Users that are being erased are left out.
     """
@@ -36,6 +37,8 @@ def users(
         query = query.where(User.email == email)
     if role is not None:
         query = query.where(User.role == role)
+    if suspended is not None:
+        query = query.where(User.suspended_at.is_not(None) if suspended else User.suspended_at.is_(None))
     return session.scalars(newest_first(query, User.created_at, User.id, limit, cursor)).all()
 
 
@@ -62,13 +65,16 @@ def force_reset(session: Session, user_id: int, *, origin: RequestOrigin, actor_
     """Replace a user's password with a random one, end the user's sessions and return their ids.
 
     API keys are revoked too. The user can sign in again only after setting a new password through the link of an
-    e-mail. Raises `NoSuchUser`.
+    e-mail. Raises `NoSuchUser`, or `Suspended`: a suspended user gets no e-mail.
     """
     random_hash = hash_password(secrets.token_urlsafe(32))
     user = session.get(User, user_id, with_for_update=True)
     if user is None or erasure.is_being_erased(user):
         session.rollback()
         raise NoSuchUser
+    if user.suspended_at:
+        session.rollback()
+        raise Suspended
     user.password_hash = random_hash
     ended = end_sessions(session, user_id)
     credentials.revoke_all(session, user_id, actor_id=actor_id, origin=origin)

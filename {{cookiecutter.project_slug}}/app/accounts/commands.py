@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 from flask import current_app
 from marshmallow import ValidationError
 
 from app.accounts import service
+from app.accounts.email_addresses import InvalidEmail
 from app.accounts.schemas import Registration
 from app.accounts.settings import AccountsSettings
 from app.platform.database.base import db
@@ -22,6 +25,9 @@ def create_first_admin() -> str:
     settings = settings_of(current_app, AccountsSettings)
     if not settings.ADMIN_EMAIL or not settings.ADMIN_PASSWORD:
         return "no first admin created: ADMIN_EMAIL and ADMIN_PASSWORD are not set"
+    with suppress(InvalidEmail):  # which the next check reports
+        if service.find_by_email(db.session(), settings.ADMIN_EMAIL):
+            return "first admin exists already"
     try:
         account = Registration().load({"email": settings.ADMIN_EMAIL, "password": settings.ADMIN_PASSWORD})
     except ValidationError as error:
@@ -29,7 +35,5 @@ def create_first_admin() -> str:
         raise click.ClickException(
             "; ".join(f"ADMIN_{name.upper()}: {' '.join(text)}" for name, text in texts)
         ) from None
-    if service.find_by_email(db.session(), account["email"]):
-        return "first admin exists already"
     service.register(db.session(), **account, role="admin", origin=RequestOrigin(None, "init-db"))
     return "first admin created"

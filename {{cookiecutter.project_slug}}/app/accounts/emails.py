@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 
 def password_reset_email(service_name: str, page: str, token: str, minutes: int) -> tuple[str, str]:
     """Return the subject and the text of the e-mail with the link to the page that sets a new password.
@@ -56,3 +58,17 @@ def new_address_email(service_name: str, page: str, token: str, hours: int) -> t
         "If it was not you, ignore this e-mail.\n"
     )
     return f"{service_name}: confirm your new e-mail address", text
+def notice_email(service_name: str, event: str, time: datetime, address: str | None) -> tuple[str, str]:
+    """Return the subject and the text of a notice; `event` is a sentence.
+
+    Nothing in it is a text that a client sent: an attacker must not write to users in the name of the service.
+    """
+    text = (
+        f"{event}\n\n"
+        f"Account: yours at {service_name}\n"
+        f"Time: {time.astimezone(UTC):%Y-%m-%d %H:%M} UTC\n"
+        f"Address: {address or 'unknown'}\n\n"
+        "If it was you, ignore this e-mail. If not, set a new password now: request an e-mail for it where you sign in."
+        " A new password ends all sessions and revokes all API keys.\n"
+    )
+    return f"{service_name}: security notice", text

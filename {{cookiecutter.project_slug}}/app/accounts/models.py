@@ -13,6 +13,7 @@ from app.platform.database.encrypted_attribute import EncryptedAttribute
 from app.platform.database.encryption import BoundText, EncryptedText
 
 ROLES = ("user", "admin")
+MAX_USER_AGENT = 200  # characters that are stored
 
 
 class User(Model):
@@ -30,6 +31,7 @@ class User(Model):
         sa.Index(None, "role", "created_at", "id"),
         sa.Index(None, "processing_restricted"),
         sa.Index(None, "unverified_since", postgresql_where=sa.text("unverified_since IS NOT NULL")),
+        sa.Index(None, "suspended_at"),
     )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
@@ -43,6 +45,7 @@ class User(Model):
     last_login_at: Mapped[datetime | None]
     processing_restricted: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     unverified_since: Mapped[datetime | None]
+    suspended_at: Mapped[datetime | None]
 
     @validates("email")
     def _normalize(self, _name: str, email: str) -> str:
@@ -56,16 +59,27 @@ class UserSession(Model):
     """
 
     __tablename__ = "user_sessions"
-    __table_args__ = (sa.Index(None, "user_id"), sa.Index(None, "ended_at"), sa.Index(None, "expires_at"))
+    __table_args__ = (
+        sa.Index(None, "user_id", "created_at", "id"),
+        sa.Index(None, "ended_at"),
+        sa.Index(None, "expires_at"),
+    )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
     refresh_id: Mapped[str] = mapped_column(sa.String(32))
     address: Mapped[str | None] = mapped_column(sa.String(64))
+    user_agent: Mapped[str | None] = mapped_column(sa.String(MAX_USER_AGENT))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     refreshed_at: Mapped[datetime] = mapped_column(default=utc_now)
+    authenticated_at: Mapped[datetime | None] = mapped_column(default=utc_now)  # None: at the creation
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+    @property
+    def last_authenticated_at(self) -> datetime:
+        """When the user last proved the password in this session."""
+        return self.authenticated_at or self.created_at
 
 
 class EmailChange(Model):

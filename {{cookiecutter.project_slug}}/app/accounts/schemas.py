@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
-from marshmallow import Schema, ValidationError, fields, validate, validates
+from marshmallow import Schema, ValidationError, fields, validate, validates, validates_schema
 
 from app.accounts import erasure
 from app.accounts.email_addresses import INVALID, MAX_LENGTH, InvalidEmail, normalize_email
 from app.accounts.models import ROLES
+from app.accounts.password_rules import MAX_LENGTH as MAX_PASSWORD_LENGTH
+from app.accounts.password_rules import MIN_LENGTH, UNCHANGED, UnsuitablePassword, check_personal, general_problem
 from app.platform.api.fields import PlainText, RequestSchema, StrictBoolean, VisibleText
 from app.platform.api.pagination import PageQuery
 from app.platform.settings.declarations import settings_of
 
-# NIST SP 800-63B: a minimum of at least 8, a maximum of at least 64. The maximum bounds the work of hashing.
-PASSWORD_LENGTH = validate.Length(10, 128, error="Must have from 10 to 128 characters.")
-ANY_PASSWORD = validate.Length(1, 128)
+PASSWORD_LENGTH = validate.Length(
+    MIN_LENGTH, MAX_PASSWORD_LENGTH, error=f"Must have from {MIN_LENGTH} to {MAX_PASSWORD_LENGTH} characters."
+)
+ANY_PASSWORD = validate.Length(1, MAX_PASSWORD_LENGTH)
 TOKEN_LENGTH = validate.Length(1, 4096)
 NAME_LENGTH = validate.Length(1, 100)
 EXAMPLE_PASSWORD = {"format": "password", "example": "correct horse battery staple"}
@@ -37,6 +40,18 @@ class Email(fields.Email):
             raise ValidationError(str(error)) from None
 
 
+def check_suitable(password: str) -> None:
+    """Reject a password that no account may have."""
+    if problem := general_problem(password, settings_of(current_app).SERVICE_NAME):
+        raise ValidationError(problem)
+
+
+def new_password(example: str = EXAMPLE_PASSWORD["example"]) -> PlainText:
+    """Return a required field for a password that an account may have."""
+    metadata = {**EXAMPLE_PASSWORD, "example": example}
+    return PlainText(required=True, load_only=True, validate=[PASSWORD_LENGTH, check_suitable], metadata=metadata)
+
+
 def email() -> Email:
     """Return a required field for an e-mail address."""
     return Email(required=True, metadata={"example": "ada@example.com"})
@@ -53,7 +68,7 @@ class Registration(RequestSchema):
     """A new account."""
 
     email = email()
-    password = PlainText(required=True, load_only=True, validate=PASSWORD_LENGTH, metadata=EXAMPLE_PASSWORD)
+    password = new_password()
     display_name = VisibleText(validate=NAME_LENGTH, metadata={"example": "Ada"})
 
     @validates("email")
@@ -65,6 +80,14 @@ class Registration(RequestSchema):
             raise ValidationError(
                 "Must have only ASCII characters before the @: the service cannot send mail to others."
             )
+
+    @validates_schema
+    def check_password(self, data: dict[str, Any], **_: object) -> None:
+        """Reject the e-mail address as the password."""
+        try:
+            check_personal(data["password"], data["email"])
+        except UnsuitablePassword as error:
+            raise ValidationError(str(error), "password") from None
 
 
 class RefreshToken(RequestSchema):
@@ -85,12 +108,13 @@ class PasswordChange(RequestSchema):
     """The current and the new password."""
 
     current_password = PlainText(required=True, load_only=True, validate=ANY_PASSWORD, metadata=EXAMPLE_PASSWORD)
-    new_password = PlainText(
-        required=True,
-        load_only=True,
-        validate=PASSWORD_LENGTH,
-        metadata={"format": "password", "example": "another horse, another staple"},
-    )
+    new_password = new_password("another horse, another staple")
+
+    @validates_schema
+    def check_changed(self, data: dict[str, str], **_: object) -> None:
+        """Reject the current password as the new one."""
+        if data["new_password"] == data["current_password"]:
+            raise ValidationError(UNCHANGED, "new_password")
 
 
 class ForgotPassword(RequestSchema):
@@ -103,7 +127,7 @@ class PasswordReset(RequestSchema):
     """The token from the e-mail and the new password."""
 
     token = PlainText(required=True, load_only=True, validate=TOKEN_LENGTH, metadata=EXAMPLE_TOKEN)
-    new_password = PlainText(required=True, load_only=True, validate=PASSWORD_LENGTH, metadata=EXAMPLE_PASSWORD)
+    new_password = new_password()
 
 
 class ProfileChange(RequestSchema):
@@ -150,6 +174,9 @@ class UserQuery(PageQuery):
 
     email = Email(metadata={"description": "The complete e-mail address."})
     role = fields.String(validate=validate.OneOf(ROLES))
+    suspended = fields.Boolean(
+        truthy={"true"}, falsy={"false"}, metadata={"description": "Only suspended users, or only others."}
+    )
 
 
 class RoleChange(RequestSchema):
@@ -167,6 +194,9 @@ class UserRecord(Profile):
 
     updated_at = fields.AwareDateTime(required=True)
     last_login_at = fields.AwareDateTime(required=True, allow_none=True)
+    suspended_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "When the user was suspended; null: not suspended."}
+    )
 
 
 class UserPage(Schema):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.accounts import service, totp
 from app.accounts.models import User, UserSession, UserTotp
+from app.accounts.user_sessions import Lifetime
 from app.audit import service as audit
 from app.platform.database.base import utc_now
 from app.platform.web.client_address import RequestOrigin
@@ -88,13 +88,14 @@ def sign_in(
     fingerprint: str,
     code: str | None,
     recovery_code: str | None,
-    lifetime: timedelta,
+    lifetime: Lifetime,
     origin: RequestOrigin,
 ) -> tuple[User, UserSession]:
     """Return the user and a new session, for the right code. Raises `SignInOutdated` or `WrongCode`."""
     exists = service.lock(session, user_id)  # like a sign-in without a second factor (`service.login`)
     user = session.get(User, user_id) if exists else None
-    if user is None or service.password_fingerprint(user) != fingerprint or not totp.is_enabled(session, user_id):
+    is_outdated = user is None or user.suspended_at or service.password_fingerprint(user) != fingerprint
+    if user is None or is_outdated or not totp.is_enabled(session, user_id):
         session.rollback()
         raise SignInOutdated
     _accept(session, user_id, code, recovery_code, origin)

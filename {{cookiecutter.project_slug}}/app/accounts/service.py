@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +15,8 @@ from app.accounts import totp
 from app.accounts.email_addresses import normalize_email
 from app.accounts.erasure import begin_erasure, delete, is_being_erased
 from app.accounts.models import User, UserSession
-from app.accounts.user_sessions import end_sessions, is_session_active, sessions_ended_since
+from app.accounts.password_rules import UnsuitablePassword, check_personal
+from app.accounts.user_sessions import Lifetime, create_session, end_sessions, is_session_active, sessions_ended_since
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
 from app.platform.database.encrypted_attribute import text_or_none
@@ -27,6 +27,7 @@ from app.platform.security.passwords import hash_password, needs_rehash, verify_
 from app.platform.web.client_address import RequestOrigin
 
 __all__ = [  # what other features need of the modules that this one imports
+    "UnsuitablePassword",
     "begin_erasure",
     "delete",
     "end_sessions",
@@ -50,7 +51,11 @@ class WrongPassword(Exception):
 
 
 class PasswordResetRejected(Exception):
-    """The password has changed since the token was issued, or the account no longer exists."""
+    """The password has changed since the token was issued, or the account is suspended or no longer exists."""
+
+
+class Suspended(Exception):
+    """The user is suspended."""
 
 
 class NoSuchUser(Exception):
@@ -86,9 +91,9 @@ def register(
 
 
 def login(
-    session: Session, *, email: str, password: str, lifetime: timedelta, origin: RequestOrigin
+    session: Session, *, email: str, password: str, lifetime: Lifetime, origin: RequestOrigin
 ) -> tuple[User, UserSession | None] | None:
-    """Return the user with this e-mail and password and a new session, or None.
+    """Return the user with this e-mail and password and a new session, or None; raises `Suspended`.
 
     There is no session yet if the account has a second factor.
 
@@ -98,6 +103,10 @@ def login(
     verified_hash = user.password_hash if user else None
     if not verify_password(password, verified_hash) or user is None or not _lock_verified(session, user, password):
         return None
+    if user.suspended_at:
+        audit.record(session, "user.sign_in_refused", actor_id=None, target=("user", user.id), origin=origin)
+        session.commit()
+        raise Suspended
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(password)
     if totp.is_enabled(session, user.id):
@@ -106,12 +115,9 @@ def login(
     return user, start_session(session, user, lifetime, origin)
 
 
-def start_session(session: Session, user: User, lifetime: timedelta, origin: RequestOrigin) -> UserSession:
+def start_session(session: Session, user: User, lifetime: Lifetime, origin: RequestOrigin) -> UserSession:
     """Return a new session of a locked user whose credentials were verified; commits."""
-    user_session = UserSession(
-        user_id=user.id, refresh_id=uuid.uuid4().hex, expires_at=utc_now() + lifetime, address=origin.address
-    )
-    session.add(user_session)
+    user_session = create_session(session, user.id, lifetime, origin)
     audit.record(session, "user.signed_in", actor_id=user.id, target=("user", user.id), origin=origin)
     session.commit()
     return user_session
@@ -132,9 +138,11 @@ def _lock_verified(session: Session, user: User, password: str) -> bool:
 def lock_user(session: Session, user_id: int) -> tuple[User, bool]:
     """Lock a user and return it, and whether it is the last admin; raises `NoSuchUser`, also if it is being erased.
 
-    All admins are locked until the commit: when two admins are demoted or erased at the same time, one remains.
+    All admins are locked until the commit: when two admins are demoted, suspended or erased at the same time, one
+    remains. A suspended admin does not count.
     """
-    affected = sa.select(User).where(sa.or_(User.id == user_id, User.role == "admin")).order_by(User.id)
+    is_admin = sa.and_(User.role == "admin", User.suspended_at.is_(None))
+    affected = sa.select(User).where(sa.or_(User.id == user_id, is_admin)).order_by(User.id)
     locked = session.scalars(affected.with_for_update().execution_options(populate_existing=True)).all()
     user = next((user for user in locked if user.id == user_id), None)
     if user is None or is_being_erased(user):
@@ -200,12 +208,16 @@ def record_login(session: Session, user_id: int, time: datetime) -> None:
 def change_password(
     session: Session, *, user_id: int, session_id: int | None, current: str, new: str, origin: RequestOrigin
 ) -> Sequence[int]:
-    """Change a password, end the user's other sessions and return their ids; raises `WrongPassword`.
+    """Change a password, end the user's other sessions and return their ids.
 
-    Like every new password, it also revokes what features issued in the user's name, such as API keys.
+    Raises `WrongPassword`, or `UnsuitablePassword` if the current password is right. Like every new password, it also
+    revokes what features issued in the user's name, such as API keys.
     """
     user = session.get(User, user_id)
-    if user is None or not verify_password(current, user.password_hash) or not _replace_password(session, user, new):
+    if user is None or not verify_password(current, user.password_hash):
+        raise WrongPassword
+    check_personal(new, user.email)
+    if not _replace_password(session, user, new):
         raise WrongPassword
     ended = end_sessions(session, user_id, exclude=session_id)
     credentials.revoke_all(session, user_id, actor_id=user_id, origin=origin)
@@ -224,10 +236,13 @@ def reset_password(
 ) -> Sequence[int]:
     """Replace the password with this fingerprint, end all sessions and return their ids.
 
-    Raises `PasswordResetRejected`.
+    Raises `PasswordResetRejected`, or `UnsuitablePassword`.
     """
     user = session.get(User, user_id)
-    if user is None or password_fingerprint(user) != fingerprint or not _replace_password(session, user, password):
+    if user is None or password_fingerprint(user) != fingerprint:
+        raise PasswordResetRejected
+    check_personal(password, user.email)
+    if not _replace_password(session, user, password):
         raise PasswordResetRejected
     user.unverified_since = None  # the link was in an e-mail to the user
     ended = end_sessions(session, user_id)
@@ -238,8 +253,9 @@ def reset_password(
 
 
 def _replace_password(session: Session, user: User, password: str) -> bool:
-    """Replace the password that was verified; return False if a concurrent request changed it first."""
-    unchanged = sa.update(User).where(User.id == user.id, User.password_hash == user.password_hash)
+    """Replace the password that was verified; return False if it changed, or the user was suspended, meanwhile."""
+    verified = (User.password_hash == user.password_hash, User.suspended_at.is_(None))
+    unchanged = sa.update(User).where(User.id == user.id, *verified)
     new_values = {"password_hash": hash_password(password), "updated_at": utc_now()}
     return rows_changed(session, unchanged.values(new_values)) == 1
 

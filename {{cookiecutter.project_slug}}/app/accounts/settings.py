@@ -15,6 +15,9 @@ class AccountsSettings:
     REFRESH_TOKEN_SECONDS: int = integer(
         2_592_000, 3600, 31_536_000, "Seconds without use after which a login expires.", section="Accounts"
     )
+    SESSION_MAX_SECONDS: int = integer(
+        7_776_000, 3600, 31_536_000, "Seconds after which a login expires, also if it is used."
+    )
     PASSWORD_RESET_URL: str | None = url(
         HTTP_SCHEMES,
         "Page that password reset e-mails link to; default: PUBLIC_BASE_URL/reset-password.",
@@ -32,7 +35,7 @@ class AccountsSettings:
     ADMIN_EMAIL: str | None = text(None, "E-mail address of the first admin, created by `flask init-db`.")
     ADMIN_PASSWORD: str | None = text(
         None,
-        "Password of the first admin, 10 to 128 characters; read only when the account is created.",
+        "Password of the first admin, 10 to 128 characters, no common one; read only when the account is created.",
         pattern=r"(?s)^.{10,128}$",
         error="Must have from 10 to 128 characters.",
         secret=True,

@@ -71,7 +71,7 @@ def signed_in(user_id: int) -> None:
 
 
 def start_password_change(user_id: int) -> PasswordAttempt:
-    """Start an attempt to change a password, which also shows whether a guess is right; raises 429."""
+    """Start an attempt to change or confirm a password, which also shows whether a guess is right; raises 429."""
     return _start(_session_account(user_id), CHANGE_WAIT)
 
 
@@ -95,6 +95,11 @@ def record_failed_sign_in(email: str) -> None:
 def record_failed_password_change(user_id: int) -> None:
     """Add the failure to the audit log."""
     record_failure("user.password_change_failed", user_id, actor_id=user_id)
+
+
+def record_failed_reauthentication(user_id: int) -> None:
+    """Add the failure to the audit log."""
+    record_failure("user.reauthentication_failed", user_id, actor_id=user_id)
 
 
 def record_failure(action: str, user_id: int, *, actor_id: int | None) -> None:

@@ -35,13 +35,13 @@ def record_login(user_id: int, time: str) -> None:
     max_retries=8,
 )
 def send_reset_mail(email: str) -> None:
-    """Send a link to set a new password, if the account exists.
+    """Send a link to set a new password, if the account exists and is not suspended.
 
     The task issues the token, so the token is never in the queue, and the request takes equally long for unknown
     addresses.
     """
     user = service.find_by_email(db.session(), email)
-    if user is None:
+    if user is None or user.suspended_at:
         return
     settings = settings_of(current_app)
     token = tokens.sign(tokens.RESET, user.id, RESET_TOKEN_SECONDS, fingerprint=service.password_fingerprint(user))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, current_app, jsonify
 
 from app.accounts import service, totp
-from app.accounts.models import User
+from app.accounts.models import User, UserSession
 from app.accounts.settings import AccountsSettings
-from app.platform.database.base import db
+from app.accounts.user_sessions import Lifetime
+from app.platform.database.base import db, utc_now
 from app.platform.security import tokens
 from app.platform.security.access import unauthorized
 from app.platform.settings.declarations import settings_of
@@ -19,9 +20,10 @@ from app.platform.web.caller import Caller
 MFA_TOKEN_SECONDS = 300
 
 
-def refresh_lifetime() -> timedelta:
-    """Return how long a session lasts without use."""
-    return timedelta(seconds=settings_of(current_app, AccountsSettings).REFRESH_TOKEN_SECONDS)
+def session_lifetime() -> Lifetime:
+    """Return how long sessions live."""
+    settings = settings_of(current_app, AccountsSettings)
+    return Lifetime(timedelta(seconds=settings.REFRESH_TOKEN_SECONDS), timedelta(seconds=settings.SESSION_MAX_SECONDS))
 
 
 def verifies_emails() -> bool:
@@ -29,16 +31,27 @@ def verifies_emails() -> bool:
     return settings_of(current_app).MAIL_SERVER is not None
 
 
-def token_response(user: User, session_id: int, refresh_id: str) -> dict[str, Any]:
-    """Return the tokens of a session."""
-    verified = user.unverified_since is None or not verifies_emails()
-    mfa = user.role == "admin" and totp.is_enabled(db.session(), user.id)  # no rule for others needs the query
-    access_token, seconds = tokens.issue_access_token(
-        Caller(user.id, user.role, session_id, verified=verified, mfa=mfa)
-    )
-    lifetime = settings_of(current_app, AccountsSettings).REFRESH_TOKEN_SECONDS
-    refresh_token = tokens.sign(tokens.REFRESH, user.id, lifetime, sid=session_id, jti=refresh_id)
+def token_pair(user: User, user_session: UserSession) -> dict[str, Any]:
+    """Return new access and refresh tokens of a session, which do not outlive it."""
+    lifetime = _seconds_until(user_session.expires_at)
+    access_token, seconds = tokens.issue_access_token(_caller(user, user_session), lifetime)
+    refresh_token = tokens.sign(tokens.REFRESH, user.id, lifetime, sid=user_session.id, jti=user_session.refresh_id)
     return {"access_token": access_token, "refresh_token": refresh_token, "token_type": "Bearer", "expires_in": seconds}
+
+
+def _caller(user: User, user_session: UserSession) -> Caller:
+    return Caller(
+        user.id,
+        user.role,
+        user_session.id,
+        verified=user.unverified_since is None or not verifies_emails(),
+        mfa=user.role == "admin" and totp.is_enabled(db.session(), user.id),  # no rule for others needs the query
+        authenticated_at=int(user_session.last_authenticated_at.timestamp()),
+    )
+
+
+def _seconds_until(time: datetime) -> int:
+    return round((time - utc_now()).total_seconds())
 
 
 def second_factor_response(user: User) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import current_app
 
-from app.accounts import second_factor, service, sign_ins, totp
+from app.accounts import notices, second_factor, service, sign_ins, totp
 from app.accounts.password_check import current_password
 from app.accounts.schemas import Tokens
 from app.accounts.second_factor_schemas import (
@@ -18,7 +18,7 @@ from app.accounts.second_factor_schemas import (
     TotpSecret,
 )
 from app.accounts.tasks import record_login
-from app.accounts.token_responses import refresh_lifetime, token_claims, token_response
+from app.accounts.token_responses import session_lifetime, token_claims, token_pair
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
 from app.platform.api.rate_limits import rate_limit, target_limit
@@ -135,7 +135,7 @@ def login(data: dict[str, str]) -> dict[str, Any]:
                 fingerprint=str(claims.get("fingerprint")),
                 code=data.get("code"),
                 recovery_code=data.get("recovery_code"),
-                lifetime=refresh_lifetime(),
+                lifetime=session_lifetime(),
                 origin=request_origin(),
             )
         except second_factor.SignInOutdated:
@@ -145,9 +145,11 @@ def login(data: dict[str, str]) -> dict[str, Any]:
             sign_ins.record_failure(FAILED, user_id, actor_id=None)
             raise unauthorized(WRONG_CODE) from None
         attempt.succeeded()
+    pair = token_pair(user, user_session)
     sign_ins.signed_in(user_id)
+    notices.signed_in(user, user_session)
     record_login.try_delay(user_id, utc_now().isoformat())
-    return token_response(user, user_session.id, user_session.refresh_id)
+    return pair
 
 
 def _wrong_code(user_id: int, actor_id: int) -> Problem:

@@ -2,17 +2,94 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.accounts.models import UserSession
+from app.accounts.models import MAX_USER_AGENT, UserSession
+from app.audit import service as audit
+from app.platform.api.pagination import CursorValue, newest_first
 from app.platform.database.base import rows_changed, utc_now
 from app.platform.personal_data import delete_in_portions
+from app.platform.web.client_address import RequestOrigin
 
 SESSION_RETENTION = timedelta(days=30)  # how long ended and expired sessions stay in the database
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a session lives: without use (`idle`), and in total (`absolute`)."""
+
+    idle: timedelta
+    absolute: timedelta
+
+    def expiry(self, created_at: datetime, used_at: datetime) -> datetime:
+        """Return when a session expires that was created and last used at these times."""
+        return min(used_at + self.idle, created_at + self.absolute)
+
+
+def create_session(session: Session, user_id: int, lifetime: Lifetime, origin: RequestOrigin) -> UserSession:
+    """Add a session of a user who has just proved a password; the caller commits."""
+    time = utc_now()
+    user_session = UserSession(
+        user_id=user_id,
+        refresh_id=uuid.uuid4().hex,
+        created_at=time,
+        refreshed_at=time,
+        authenticated_at=time,
+        expires_at=lifetime.expiry(time, time),
+        address=origin.address,
+        user_agent=shortened_user_agent(origin.user_agent),
+    )
+    session.add(user_session)
+    return user_session
+
+
+def shortened_user_agent(text: str | None) -> str | None:
+    """Return the printable characters of a `User-Agent` header, at most `MAX_USER_AGENT`; None if there are none."""
+    return "".join(filter(str.isprintable, (text or "")[:MAX_USER_AGENT])) or None
+
+
+def active_sessions(
+    session: Session, user_id: int, limit: int, cursor: CursorValue | None = None
+) -> Sequence[UserSession]:
+    """Return up to `limit` + 1 active sessions of a user after the cursor, newest first."""
+    query = sa.select(UserSession).where(UserSession.user_id == user_id, *_is_active())
+    return session.scalars(newest_first(query, UserSession.created_at, UserSession.id, limit, cursor)).all()
+
+
+def end_session(session: Session, user_id: int, session_id: int, origin: RequestOrigin) -> bool:
+    """End an active session of a user and commit; return False if there is none with this id.
+
+    The caller passes the id to `app.platform.security.sessions.revoke`.
+    """
+    own = sa.update(UserSession).where(UserSession.id == session_id, UserSession.user_id == user_id, *_is_active())
+    if not rows_changed(session, own.values(ended_at=utc_now())):
+        session.rollback()
+        return False
+    audit.record(session, "session.ended", actor_id=user_id, target=("session", session_id), origin=origin)
+    session.commit()
+    return True
+
+
+def mark_authenticated(session: Session, user_id: int, session_id: int) -> UserSession | None:
+    """Store that the user has proved who they are in a session now; return it, or None if it is not active.
+
+    The caller commits. New access tokens of the session then pass `step_up.require_recent`. The newest refresh token
+    becomes invalid: otherwise a stolen one would give its holder such an access token.
+    """
+    own = sa.update(UserSession).where(UserSession.id == session_id, UserSession.user_id == user_id, *_is_active())
+    if not rows_changed(session, own.values(authenticated_at=utc_now(), refresh_id=uuid.uuid4().hex)):
+        return None
+    return session.get(UserSession, session_id)
+
+
+def _is_active() -> tuple[sa.ColumnElement[bool], ...]:
+    return UserSession.ended_at.is_(None), UserSession.expires_at > utc_now()
 
 
 def end_sessions(
@@ -36,8 +113,7 @@ def end_sessions(
 
 def is_session_active(session: Session, session_id: int) -> bool:
     """Whether a session has neither ended nor expired."""
-    active = (UserSession.ended_at.is_(None), UserSession.expires_at > utc_now())
-    return session.scalar(sa.select(UserSession.id).where(UserSession.id == session_id, *active)) is not None
+    return session.scalar(sa.select(UserSession.id).where(UserSession.id == session_id, *_is_active())) is not None
 
 
 def sessions_ended_since(session: Session, time: datetime) -> Sequence[int]:
@@ -56,5 +132,5 @@ def delete_old_sessions(session: Session) -> int:
 
 def erase_sessions(session: Session, user_id: int) -> Iterator[None]:
     """Delete a user's sessions in portions; yields after each."""
-    for _ in delete_in_portions(session, UserSession, user_id, (UserSession.id,)):
+    for _ in delete_in_portions(session, UserSession, user_id, (UserSession.created_at, UserSession.id)):
         yield

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from app.accounts import refresh_tokens, service, sign_ins
+from app.accounts import notices, refresh_tokens, service, sign_ins
 from app.accounts.models import User
 from app.accounts.registration import register_unverified
 from app.accounts.schemas import (
@@ -24,10 +24,10 @@ from app.accounts.schemas import (
 from app.accounts.second_factor_schemas import SIGN_IN_RESULT
 from app.accounts.tasks import record_login, send_reset_mail
 from app.accounts.token_responses import (
-    refresh_lifetime,
     second_factor_response,
+    session_lifetime,
     token_claims,
-    token_response,
+    token_pair,
     verifies_emails,
 )
 from app.platform.api.blueprints import Blueprint
@@ -43,6 +43,7 @@ from app.platform.security.access import (
     public,
     unauthorized,
 )
+from app.platform.security.notices import notify
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem, service_unavailable
@@ -53,6 +54,7 @@ REGISTER = Objective(1.0)
 
 blueprint = Blueprint("auth", __name__, description="Registration, sessions and passwords.")
 
+SUSPENDED = "This account is suspended. Contact the operators of this service."
 RESET_EMAIL_QUEUED = "If an account with this e-mail exists, an e-mail with a link is on its way."
 
 
@@ -95,6 +97,7 @@ def register(registration: dict[str, Any]) -> User | Response:
 @blueprint.response(200, Tokens())
 @blueprint.alt_response(200, schema=SIGN_IN_RESULT, description="The tokens, or that a second factor is due.")
 @blueprint.alt_response(401, description="The e-mail or the password is wrong.")
+@blueprint.alt_response(403, description="The account is suspended.")
 @no_target_limit("`sign_ins` counts the failures of the account")
 def login(credentials: dict[str, Any]) -> dict[str, Any] | Response:
     """Sign in with e-mail and password.
@@ -104,7 +107,11 @@ def login(credentials: dict[str, Any]) -> dict[str, Any] | Response:
     in to the account before count by themselves, and a new password by e-mail ends the wait.
     """
     with sign_ins.start_sign_in(credentials["email"]) as attempt:
-        result = service.login(db.session(), **credentials, lifetime=refresh_lifetime(), origin=request_origin())
+        try:
+            result = service.login(db.session(), **credentials, lifetime=session_lifetime(), origin=request_origin())
+        except service.Suspended:
+            attempt.succeeded()  # the password is right
+            raise Problem(403, SUSPENDED) from None
         if result is None:
             sign_ins.record_failed_sign_in(credentials["email"])
             raise unauthorized("The e-mail or the password is wrong.")
@@ -113,9 +120,11 @@ def login(credentials: dict[str, Any]) -> dict[str, Any] | Response:
             attempt.needs_second_factor()
             return second_factor_response(user)
         attempt.succeeded()
+    pair = token_pair(user, user_session)
     sign_ins.signed_in(user.id)
+    notices.signed_in(user, user_session)
     record_login.try_delay(user.id, utc_now().isoformat())
-    return token_response(user, user_session.id, user_session.refresh_id)
+    return pair
 
 
 @blueprint.post("/auth/refresh")
@@ -131,11 +140,11 @@ def refresh(data: dict[str, str]) -> dict[str, Any]:
     claims = token_claims(tokens.REFRESH, data["refresh_token"])
     user_id, session_id = int(claims["sub"]), int(claims["sid"])
     try:
-        refresh_id = refresh_tokens.rotate(
+        user_session = refresh_tokens.rotate(
             db.session(),
             session_id=session_id,
             refresh_id=claims["jti"],
-            lifetime=refresh_lifetime(),
+            lifetime=session_lifetime(),
             origin=request_origin(),
         )
     except refresh_tokens.TokenReused:
@@ -146,7 +155,7 @@ def refresh(data: dict[str, str]) -> dict[str, Any]:
     user = service.get(db.session(), user_id)
     if user is None:
         raise account_deleted()
-    return token_response(user, session_id, refresh_id)
+    return token_pair(user, user_session)
 
 
 @blueprint.post("/auth/logout")
@@ -195,8 +204,12 @@ def change_password(data: dict[str, str]) -> None:
         except service.WrongPassword:
             sign_ins.record_failed_password_change(user_id)
             raise Problem(403, "The current password is wrong.", errors={"current_password": ["Is wrong."]}) from None
+        except service.UnsuitablePassword as error:
+            attempt.succeeded()  # the current password is right
+            raise _unsuitable(error) from None
         attempt.succeeded()
     sessions.revoke(ended)
+    notify(user_id, "Your password was changed.")
 
 
 @blueprint.post("/auth/forgot-password")
@@ -237,8 +250,15 @@ def reset_password(data: dict[str, str]) -> None:
             password=data["new_password"],
             origin=request_origin(),
         )
+    except service.UnsuitablePassword as error:
+        raise _unsuitable(error) from None
     except service.PasswordResetRejected:
-        raise unauthorized("This link has been used, or the password has changed since it was sent.") from None
+        raise unauthorized("This link has been used, or the password or account has changed since.") from None
     sessions.revoke(ended)
     if user := service.get(db.session(), user_id):
         sign_ins.reset(user.email, user_id)
+    notify(user_id, "A new password was set through the link of an e-mail.")
+
+
+def _unsuitable(error: service.UnsuitablePassword) -> Problem:
+    return Problem(422, "The request is invalid: see errors.", errors={"new_password": [str(error)]})

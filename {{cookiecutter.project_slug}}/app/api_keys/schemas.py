@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from flask import current_app
 from marshmallow import Schema, ValidationError, fields, validate
 
+from app.api_keys.settings import ApiKeysSettings
 from app.platform.api.fields import BoundedList, RequestSchema, Scope, StrictInteger, VisibleText
 from app.platform.api.pagination import PageQuery
 from app.platform.decimals import DecimalInteger
+from app.platform.settings.declarations import settings_of
 
 MAX_LIFETIME_DAYS = 365
 MAX_SCOPES = 50
@@ -18,6 +21,13 @@ def check_unique(scopes: Sequence[str]) -> None:
     """Reject a list that contains a scope twice."""
     if len(set(scopes)) != len(scopes):
         raise ValidationError("Must contain each scope only once.")
+
+
+def check_lifetime(days: int) -> None:
+    """Reject a lifetime that exceeds `API_KEY_MAX_DAYS`."""
+    maximum = settings_of(current_app, ApiKeysSettings).API_KEY_MAX_DAYS
+    if not 1 <= days <= maximum:
+        raise ValidationError(f"Must be from 1 to {maximum} days.")
 
 
 class NewApiKey(RequestSchema):
@@ -37,8 +47,12 @@ class NewApiKey(RequestSchema):
         metadata={"description": "What the key may be used for.", "uniqueItems": True},
     )
     expires_in_days = StrictInteger(
-        validate=validate.Range(1, MAX_LIFETIME_DAYS, error=f"Must be from 1 to {MAX_LIFETIME_DAYS} days."),
-        metadata={"description": "Days until expiry; default: the setting API_KEY_DAYS of the service."},
+        validate=check_lifetime,
+        metadata={
+            "minimum": 1,
+            "maximum": MAX_LIFETIME_DAYS,
+            "description": "Days until expiry, at most API_KEY_MAX_DAYS; default: API_KEY_DAYS (settings).",
+        },
     )
 
 

@@ -19,3 +19,10 @@ class ApiKeysSettings:
         public_because="it is a duration",
         section="API keys",
     )
+    API_KEY_MAX_DAYS: int = integer(
+        365,
+        1,
+        365,
+        "Days until a new API key expires at the latest, whatever its creator chooses.",
+        public_because="it is a duration",
+    )

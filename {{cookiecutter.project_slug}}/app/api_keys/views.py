@@ -13,7 +13,8 @@ from app.platform.api.blueprints import Blueprint
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
-from app.platform.security.access import current_caller, login_required, unauthorized
+from app.platform.security.access import current_caller, login_required, recent_login_required, unauthorized
+from app.platform.security.notices import notify
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import CREATE, LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
@@ -25,6 +26,7 @@ blueprint = Blueprint("api_keys", __name__, description="Keys for programs that 
 @blueprint.post("/api-keys")
 @rate_limit("RATELIMIT_CREATE")
 @objective(CREATE)
+@recent_login_required
 @login_required
 @blueprint.arguments(NewApiKey())
 @blueprint.response(201, CreatedApiKey())
@@ -36,7 +38,8 @@ def make(data: dict[str, Any]) -> dict[str, Any]:
     when you change or reset your password, or end all your sessions.
     """
     caller = current_caller()
-    data = {"expires_in_days": settings_of(current_app, ApiKeysSettings).API_KEY_DAYS, **data}
+    settings = settings_of(current_app, ApiKeysSettings)
+    data = {"expires_in_days": min(settings.API_KEY_DAYS, settings.API_KEY_MAX_DAYS), **data}
     try:
         key, text = service.create(
             db.session(), caller.user_id, session_id=caller.session_id or 0, origin=request_origin(), **data
@@ -45,7 +48,9 @@ def make(data: dict[str, Any]) -> dict[str, Any]:
         raise unauthorized("This session has ended. Sign in again.") from None
     except service.TooManyKeys:
         raise Problem(409, f"You have {service.MAX_KEYS} keys already. Revoke one first.") from None
-    return {**{name: getattr(key, name) for name in ApiKey().fields}, "key": text}
+    created = {**{name: getattr(key, name) for name in ApiKey().fields}, "key": text}
+    notify(caller.user_id, "An API key was created.")
+    return created
 
 
 @blueprint.get("/api-keys")

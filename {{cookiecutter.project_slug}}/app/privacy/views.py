@@ -19,7 +19,13 @@ from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.personal_data import personal_data_of
 from app.platform.security import sessions
-from app.platform.security.access import account_deleted, allow_unverified, current_caller, login_required
+from app.platform.security.access import (
+    account_deleted,
+    allow_unverified,
+    current_caller,
+    login_required,
+    recent_login_required,
+)
 from app.platform.storage import StorageUnavailable
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
@@ -42,6 +48,7 @@ ENCRYPTED = {"type": "string", "description": "A JWE (RFC 7516, PBES2-HS512+A256
 @rate_limit("RATELIMIT_READ")
 @concurrency_limit("CONCURRENCY_EXPORTS")
 @objective(LIST)
+@recent_login_required
 @login_required
 @allow_unverified
 @blueprint.arguments(ExportHeaders(), location="headers")
@@ -69,6 +76,7 @@ def data_export(headers: dict[str, Any]) -> Response:
 @blueprint.delete("/users/me")
 @rate_limit("RATELIMIT_DELETE")
 @objective(UPDATE)
+@recent_login_required
 @login_required
 @allow_unverified
 @blueprint.response(204)

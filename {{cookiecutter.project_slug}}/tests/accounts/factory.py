@@ -67,6 +67,8 @@ def bearer(app: Flask, user: User, *, verified: bool = True, mfa: bool = False) 
     """Return the authorization header of a new session of the user."""
     with app.app_context(), Session(db.engine) as session:
         user_session = make_session(session, user)
-        caller = Caller(user.id, user.role, user_session.id, verified=verified, mfa=mfa)
+        caller = Caller(
+            user.id, user.role, user_session.id, verified=verified, mfa=mfa, authenticated_at=int(time.time())
+        )
         token, _ = tokens.issue_access_token(caller)
     return {"Authorization": f"Bearer {token}"}

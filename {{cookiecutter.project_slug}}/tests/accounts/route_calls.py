@@ -33,8 +33,12 @@ def call_routes(caller: RouteCaller) -> None:
     user, admin = caller.user(), caller.user("admin")
     caller.call("GET", f"{API}/users/me", user)
     caller.call("PATCH", f"{API}/users/me", user, json={"display_name": "Ada"})
+    caller.call("GET", f"{API}/users/me/sessions", user)
+    caller.call("DELETE", f"{API}/users/me/sessions/<int:session_id>", user)
     caller.call("GET", f"{API}/admin/users", admin)
     caller.call("PUT", f"{API}/admin/users/<int:user_id>/role", admin, json={"role": "admin"})
+    caller.call("POST", f"{API}/admin/users/<int:user_id>/suspend", admin, json={})
+    caller.call("POST", f"{API}/admin/users/<int:user_id>/unsuspend", admin, json={})
     caller.call("POST", f"{API}/admin/users/<int:user_id>/reset-password", admin, json={})
     caller.call("POST", f"{API}/admin/users/<int:user_id>/reset-totp", admin, json={})
     email = f"changed-by-admin{caller.count}@example.org"
@@ -48,6 +52,7 @@ def call_authentication(caller: RouteCaller) -> None:
     caller.call("POST", f"{API}/auth/register", json={**login, "email": f"new{caller.count}@example.org"})
     tokens = caller.call("POST", f"{API}/auth/login", json=login)
     caller.call("POST", f"{API}/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    caller.call("POST", f"{API}/auth/reauthenticate", user, json={"password": PASSWORD})
     caller.call("POST", f"{API}/auth/logout", user, json={"everywhere": True})
 
 

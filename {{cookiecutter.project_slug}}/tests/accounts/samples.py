@@ -20,6 +20,11 @@ def create_user(_app: Flask, session: Session, _user: User) -> int:
     return make_user(session, email=f"{uuid.uuid4().hex}@example.org").id
 
 
+def create_session(_app: Flask, session: Session, user: User) -> int:
+    """Create a session of the user."""
+    return make_session(session, user).id
+
+
 def create_login_body(_app: Flask, _session: Session, user: User) -> dict[str, str]:
     """Return the credentials of the user."""
     return {"email": user.email, "password": PASSWORD}
@@ -55,7 +60,12 @@ def create_second_factor_body(_app: Flask, session: Session, user: User) -> dict
     return {"mfa_token": token, "code": current_code(make_totp(session, user))}
 
 
-OBJECTS = {"user_id": create_user}
+def create_change_body(_app: Flask, _session: Session, _user: User) -> dict[str, str]:
+    """Return a password that differs from the current one."""
+    return {"new_password": "another horse, another staple"}
+
+
+OBJECTS = {"user_id": create_user, "session_id": create_session}
 PUBLIC_ROUTES = (
     "auth/register",
     "auth/login",
@@ -68,6 +78,7 @@ PUBLIC_ROUTES = (
     "auth/confirm-email",
 )
 FUZZ_BODIES = {
+    "auth_change_password": create_change_body,
     "auth_login": create_login_body,
     "auth_refresh": create_refresh_body,
     "auth_reset_password": create_reset_body,
@@ -93,11 +104,14 @@ def create_personal_data(app: Flask, session: Session, user: User) -> None:
     """Fill the optional columns of the user, and create a session, a change of the e-mail and a second factor."""
     del app
     user.display_name, user.last_login_at, user.unverified_since = unique_text(), unique_time(), unique_time()
+    user.suspended_at = unique_time()
     session.add(
         UserSession(
             user_id=user.id,
             refresh_id=unique_text(),
             address=unique_text(),
+            user_agent=unique_text(),
+            authenticated_at=unique_time(),
             created_at=unique_time(),
             refreshed_at=unique_time(),
             expires_at=unique_time(),

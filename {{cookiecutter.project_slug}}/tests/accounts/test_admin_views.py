@@ -30,6 +30,8 @@ ROUTES = {
     "POST /admin/users/<int:user_id>/reset-password": None,
     "POST /admin/users/<int:user_id>/reset-totp": None,
     "POST /admin/users/<int:user_id>/change-email": {"email": "new@example.org"},
+    "POST /admin/users/<int:user_id>/suspend": None,
+    "POST /admin/users/<int:user_id>/unsuspend": None,
 }  # with the body of a valid request
 AuditEntries = Callable[[], Sequence[AuditLog]]
 
@@ -93,7 +95,7 @@ def test_list_shows_every_field_of_a_user(client: FlaskClient, session: Session,
     assert datetime.fromisoformat(shown.pop("updated_at")) == user.updated_at
     assert datetime.fromisoformat(shown.pop("last_login_at")) == time
     expected = {"id": user.id, "email": user.email, "role": "user", "display_name": "Ada"}
-    assert shown == {**expected, "processing_restricted": False}
+    assert shown == {**expected, "processing_restricted": False, "suspended_at": None}
 
 
 @pytest.mark.req("A5", "A6")

@@ -23,6 +23,7 @@ FILL = [
         SELECT 'user' || n || '@example.org', 'x', CASE WHEN mod(n, 3000) = 0 THEN 'admin' ELSE 'user' END,
                timestamptz '2026-01-01 00:00+00' + n * interval '6 seconds', now()
         FROM generate_series(1, {ROWS}) n""",
+    "UPDATE users SET suspended_at = now() WHERE mod(id, 1000) = 0",
     "ANALYZE",
 ]
 
@@ -32,6 +33,10 @@ QUERIES: dict[str, Callable[[Session], object]] = {
     "by e-mail": lambda session: administration.users(session, limit=50, email="user77@example.org"),
     "by rare role": lambda session: administration.users(session, limit=50, role="admin"),
     "by rare role, later page": lambda session: administration.users(session, limit=5, role="admin", cursor=CURSOR),
+    "suspended": lambda session: administration.users(session, limit=50, suspended=True),
+    "not suspended, later page": lambda session: administration.users(
+        session, limit=50, suspended=False, cursor=CURSOR
+    ),
     "by common role": lambda session: administration.users(session, limit=50, role="user", cursor=CURSOR),
 }
 

@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 from app.accounts import administration, service
 from app.accounts.models import User
 from app.accounts.tasks import record_login
+from app.accounts.user_sessions import Lifetime
 from app.platform.database.base import db, utc_now
 from app.platform.security.passwords import needs_rehash
 from app.platform.web.client_address import RequestOrigin
 from tests.accounts.factory import PASSWORD, make_user
 
 ORIGIN = RequestOrigin(address="192.0.2.1", request_id="a-test")
-LIFETIME = timedelta(days=1)
+LIFETIME = Lifetime(timedelta(days=1), timedelta(days=2))
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from tests.accounts.factory import PASSWORD, bearer, make_session
 
 LOGIN, REFRESH, LOGOUT, ME = "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout", "/api/v1/users/me"
 ORIGIN = RequestOrigin("192.0.2.1", "a-test")
+LIFETIME = user_sessions.Lifetime(timedelta(days=1), timedelta(days=2))
 
 
 def login(client: FlaskClient, user: User) -> dict[str, Any]:
@@ -169,7 +170,7 @@ def test_expired_session_cannot_be_refreshed(session: Session, user: User) -> No
 
     with pytest.raises(refresh_tokens.SessionEnded):
         refresh_tokens.rotate(
-            session, session_id=expired.id, refresh_id=expired.refresh_id, lifetime=timedelta(days=1), origin=ORIGIN
+            session, session_id=expired.id, refresh_id=expired.refresh_id, lifetime=LIFETIME, origin=ORIGIN
         )
 
 
@@ -203,9 +204,7 @@ def test_login_fails_if_password_changes_concurrently(
         pytest.skip("an SQLite transaction does not see writes after its begin; PostgreSQL covers the case")
     monkeypatch.setattr(service, "verify_password", verify_then_change)
     with app.app_context():
-        result = service.login(
-            db.session(), email=user.email, password=PASSWORD, lifetime=timedelta(days=1), origin=ORIGIN
-        )
+        result = service.login(db.session(), email=user.email, password=PASSWORD, lifetime=LIFETIME, origin=ORIGIN)
 
     assert result is None
     assert session.scalar(sa.select(sa.func.count(UserSession.id))) == 0

@@ -20,6 +20,7 @@ from app.platform.database.base import db
 from app.platform.web.client_address import RequestOrigin
 from tests.accounts.factory import make_session
 from tests.api_keys.factory import make_key
+from tests.locks import waits_for_lock
 from tests.servers import wait_until
 
 ORIGIN = RequestOrigin(None, None)
@@ -84,18 +85,6 @@ def test_key_of_a_concurrent_request_does_not_survive(app: Flask, session: Sessi
         request.result()
 
     assert session.query(ApiKey).filter(ApiKey.revoked_at.is_(None)).count() == 0
-
-
-WAITING_STATEMENTS = {
-    "postgresql": "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    "mysql": "information_schema.processlist WHERE id <> connection_id() AND command = 'Query'",
-}
-
-
-def waits_for_lock(engine: sa.Engine) -> bool:
-    query = f"SELECT count(*) FROM {WAITING_STATEMENTS[engine.dialect.name]}"
-    with engine.connect() as connection:
-        return bool(connection.scalar(sa.text(query)) == 1)
 
 
 def test_text_of_a_key_has_a_checksum() -> None:

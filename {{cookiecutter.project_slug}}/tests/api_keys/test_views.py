@@ -81,6 +81,21 @@ def test_key_expires_by_default(app: Flask, environment: Mapping[str, str], head
     assert [round(lifetime / timedelta(days=1)) for lifetime in lifetimes] == [90, 7]
 
 
+@pytest.mark.req("A10")
+def test_operator_bounds_the_lifetime(environment: Mapping[str, str], headers: dict[str, str]) -> None:
+    client = create_app({**environment, "API_KEY_MAX_DAYS": "7"}).test_client()
+
+    responses = [client.post(KEYS, json={**NEW_KEY, **days}, headers=headers) for days in ({}, {"expires_in_days": 7})]
+    rejected = client.post(KEYS, json={**NEW_KEY, "expires_in_days": 8}, headers=headers)
+
+    lifetimes = [datetime.fromisoformat(response.get_json()["expires_at"]) - utc_now() for response in responses]
+    assert [round(lifetime / timedelta(days=1)) for lifetime in lifetimes] == [7, 7]
+    assert (rejected.status_code, rejected.get_json()["errors"]) == (
+        422,
+        {"expires_in_days": ["Must be from 1 to 7 days."]},
+    )
+
+
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"name": ""}, "name"),
     ({"name": "x" * 101}, "name"),

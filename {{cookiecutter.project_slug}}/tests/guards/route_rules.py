@@ -32,6 +32,7 @@ WITHOUT_OBJECTIVE = {
     "/prometheus/metrics-http",
     *(f"/api/{version}/openapi.json" for version in VERSIONS),
 }
+LOGINS = {"login", "admin"}  # the access rules that reject API keys
 FILE_NAMES = {"/docs/<name>"}  # werkzeug's `safe_join` finds the file
 
 
@@ -42,6 +43,16 @@ def access_problems(app: Flask) -> list[str]:
         " of app.platform.security.access on the view"
         for route in all_routes(app)
         if not route.policy.access
+    ]
+
+
+def step_up_problems(app: Flask) -> list[str]:
+    """Return the routes that need a recent login and that callers without a login may call."""
+    return [
+        f"{route}: API keys and anonymous callers cannot prove a password: put @login_required or @admin_required of"
+        " app.platform.security.access below @recent_login_required"
+        for route in all_routes(app)
+        if route.policy.recent_login and route.access not in LOGINS
     ]
 
 

@@ -94,6 +94,13 @@ def header_problems(operation: Operation) -> Iterator[str]:
             yield f"{operation}: response {status} omits the headers {sorted(missing)}: add them in {DOCUMENT}"
 
 
+def step_up_problems(operation: Operation) -> Iterator[str]:
+    """Yield the operations that need a recent login and do not say so, and those that say so and do not need one."""
+    described = "insufficient_user_authentication" in operation.responses.get(401, {}).get("description", "")
+    if described != operation.route.policy.recent_login:
+        yield f"{operation}: the description of 401 must follow @recent_login_required: correct {DOCUMENT}"
+
+
 def security_problems(operation: Operation) -> Iterator[str]:
     """Yield the operations whose documented security differs from the access rule of the view."""
     route = operation.route

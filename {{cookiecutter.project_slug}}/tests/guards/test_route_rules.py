@@ -16,7 +16,7 @@ from app.platform.api.fields import PlainText, RequestSchema
 from app.platform.api.pagination import PageQuery
 from app.platform.api.rate_limits import no_rate_limit, rate_limit
 from app.platform.decimals import DecimalInteger
-from app.platform.security.access import login_required, public
+from app.platform.security.access import login_or_api_key, login_required, public, recent_login_required
 from app.platform.telemetry.objectives import READ, no_objective, objective
 from tests.guards import route_rules
 
@@ -108,6 +108,11 @@ VIOLATIONS: dict[str, tuple[Callable[[Flask], list[str]], Callable[[Blueprint, A
         route_rules.access_problems,
         lambda _, view: objective(READ)(rate_limit("RATELIMIT_READ")(view)),
         "put @login_required",
+    ),
+    "recent login with an API key": (
+        route_rules.step_up_problems,
+        lambda _, view: recent_login_required(login_or_api_key("profile:read")(compliant(view))),
+        "put @login_required or @admin_required",
     ),
     "public without reason": (
         route_rules.public_problems,

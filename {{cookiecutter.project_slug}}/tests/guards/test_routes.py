@@ -13,6 +13,11 @@ def test_every_route_declares_its_access(app: Flask) -> None:
     assert route_rules.access_problems(app) == []
 
 
+@pytest.mark.req("A10")
+def test_every_route_that_needs_a_recent_login_needs_a_login(app: Flask) -> None:
+    assert route_rules.step_up_problems(app) == []
+
+
 @pytest.mark.req("A2")
 def test_every_public_route_has_a_reason_and_is_listed(app: Flask) -> None:
     assert route_rules.public_problems(app) == []

@@ -53,6 +53,11 @@ def test_service_accepts_every_example_parameter(problems: Problems) -> None:
     assert problems(rules.parameter_problems) == []
 
 
+@pytest.mark.req("A7", "A10")
+def test_every_route_that_needs_a_recent_login_says_so(problems: Problems) -> None:
+    assert problems(rules.step_up_problems) == []
+
+
 @pytest.mark.req("A6", "A7")
 def test_every_body_is_closed(problems: Problems) -> None:
     assert problems(rules.closed_body_problems) == []

@@ -44,6 +44,12 @@ def open_body(operation: Any) -> None:
 
 
 VIOLATIONS: dict[str, tuple[str, Callable[[Operation], Iterator[str]], Callable[[Any], object], str]] = {
+    "recent login": (
+        LOGOUT,
+        rules.step_up_problems,
+        lambda operation: operation["responses"]["401"].update(description="insufficient_user_authentication"),
+        "the description of 401 must follow @recent_login_required",
+    ),
     "status": (
         OPERATION,
         rules.status_problems,

@@ -68,7 +68,8 @@ def test_memory_and_open_files_stay_flat(
 ) -> None:
     # pytest keeps every record, and a record of a repeated request keeps the connections of its client open.
     caplog.set_level(logging.ERROR, logger="urllib3")
-    settings = {**generous_limits(), **traces, "STORAGE_URL": tmp_path.as_uri(), "ACCESS_TOKEN_SECONDS": "86400"}
+    logins = {"ACCESS_TOKEN_SECONDS": "86400", "STEP_UP_SECONDS": "86400"}
+    settings = {**generous_limits(), **traces, **logins, "STORAGE_URL": tmp_path.as_uri()}
     settings["GUNICORN_MAX_REQUESTS"] = "10000000"  # no process is replaced
     worker = start_worker(["worker", "--loglevel", "WARNING", "--concurrency", "1"], **settings)
     web = start_web(**settings)

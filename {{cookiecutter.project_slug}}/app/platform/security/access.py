@@ -10,7 +10,7 @@ from functools import partial
 from flask import Flask, current_app
 
 from app.platform.components import platform_of
-from app.platform.security import api_key_owners, sessions, tokens
+from app.platform.security import api_key_owners, sessions, step_up, tokens
 from app.platform.security.api_key_owners import INVALID
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.logging import bind_context
@@ -80,6 +80,12 @@ def allow_unverified(view: View) -> View:
     return view
 
 
+def recent_login_required(view: View) -> View:
+    """Let only callers whose last proof of the password is recent call this route; above `login_required`."""
+    policy_of(view).recent_login = True
+    return view
+
+
 def operator_token_required(view: View) -> View:
     """Let callers with `METRICS_TOKEN` call this route."""
     return _set_access(view, OPERATOR)
@@ -122,6 +128,8 @@ def _check_access(app: Flask) -> None:
     caller = request_state().caller
     if caller is not None and not caller.verified and not policy.allows_unverified:
         raise Problem(403, UNVERIFIED)
+    if policy.recent_login:
+        step_up.require_recent(current_caller())
 
 
 def current_caller() -> Caller:

@@ -110,19 +110,33 @@ def decode(kind: TokenType, token: str) -> dict[str, Any]:
     return decoded.claims
 
 
-def issue_access_token(caller: Caller) -> tuple[str, int]:
-    """Return a new access token for a logged-in caller, and its lifetime in seconds."""
-    lifetime = _signer().lifetime
-    claims = {"role": caller.role, "sid": caller.session_id, "verified": caller.verified, "mfa": caller.mfa}
+def issue_access_token(caller: Caller, max_lifetime: int | None = None) -> tuple[str, int]:
+    """Return a new access token for a logged-in caller, and its lifetime in seconds, at most `max_lifetime`.
+
+    `auth_time` (OpenID Connect Core section 2) is when the caller last proved the password.
+    """
+    lifetime = _signer().lifetime if max_lifetime is None else min(_signer().lifetime, max_lifetime)
+    claims = {
+        "role": caller.role,
+        "sid": caller.session_id,
+        "verified": caller.verified,
+        "mfa": caller.mfa,
+        "auth_time": caller.authenticated_at,
+    }
     return sign(ACCESS, caller.user_id, lifetime, **claims), lifetime
 
 
 def verify_access_token(token: str) -> Caller:
     """Return the caller of an access token; raises `TokenError`."""
     claims = decode(ACCESS, token)
-    session_id = claims.get("sid")
-    if type(session_id) is not int:
+    session_id, authenticated_at = claims.get("sid"), claims.get("auth_time", 0)
+    if type(session_id) is not int or type(authenticated_at) is not int:
         raise TokenError("The token is not valid.")
-    verified = claims.get("verified", True) is True  # the previous release signs tokens without it
-    mfa = claims.get("mfa") is True
-    return Caller(int(claims["sub"]), str(claims.get("role", "")), session_id, verified=verified, mfa=mfa)
+    return Caller(
+        int(claims["sub"]),
+        str(claims.get("role", "")),
+        session_id,
+        verified=claims.get("verified", True) is True,  # the previous release signs tokens without it
+        mfa=claims.get("mfa") is True,
+        authenticated_at=authenticated_at,
+    )

@@ -57,6 +57,9 @@ class CoreSettings:
         "Earlier values of JWT_SECRET_KEY, still accepted.", secret=True
     )
     ACCESS_TOKEN_SECONDS: int = integer(900, 60, 86_400, "Lifetime of an access token, in seconds.")
+    STEP_UP_SECONDS: int = integer(
+        900, 60, 86_400, "Seconds after a proof of the password in which sensitive actions need no further one."
+    )
     MASTER_ENCRYPTION_KEY: str | None = secret("Encrypts personal fields in the database.", "in production")
     LEGACY_ENCRYPTION_KEYS: tuple[str, ...] = csv_list(
         "Earlier values of MASTER_ENCRYPTION_KEY, still used to decrypt.", secret=True

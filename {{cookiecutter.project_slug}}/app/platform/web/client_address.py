@@ -32,10 +32,11 @@ ADDRESS_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 @dataclass(frozen=True)
 class RequestOrigin:
-    """The client address and the request id that the audit log records."""
+    """The client address and the request id that the audit log records, and the header User-Agent."""
 
     address: str | None
     request_id: str | None
+    user_agent: str | None = None
 
 
 class ClientAddress:
@@ -118,7 +119,7 @@ def networks(address: str) -> tuple[tuple[str, int], ...]:
 
 def request_origin() -> RequestOrigin:
     """Return the origin of the current request."""
-    return RequestOrigin(request.remote_addr or None, request_state().request_id)
+    return RequestOrigin(request.remote_addr or None, request_state().request_id, request.headers.get("User-Agent"))
 
 
 def client_network() -> str:

@@ -41,6 +41,7 @@ class RoutePolicy:
     public_reason: str = ""
     allows_unverified: bool = False  # also users who have not confirmed their e-mail address
     scope: str = ""  # that an API key needs; empty: the route accepts no API keys
+    recent_login: bool = False  # whether the caller must have proved the password recently
     rate_limit: str = ""  # the name of a RATELIMIT_ setting
     no_rate_limit_reason: str = ""
     target_limit: str = ""  # the name of a RATELIMIT_ setting: requests for one target, such as an account

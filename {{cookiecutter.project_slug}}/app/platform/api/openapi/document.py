@@ -98,6 +98,11 @@ class Operation:
             is_limited=self.is_limited,
         )
 
+    @property
+    def needs_recent_login(self) -> bool:
+        """Whether the caller must have proved the password recently."""
+        return policy_of(self.view).recent_login
+
     def security(self) -> list[dict[str, list[str]]]:
         """Return the security requirements: none, a login (maybe as an admin), or also an API key with a scope."""
         if self.is_public:
@@ -188,6 +193,8 @@ def _complete_operation(
     responses = {int(status): response for status, response in generated.get("responses", {}).items()}
     for status in operation.error_statuses():
         responses.setdefault(status, {})
+    if operation.needs_recent_login:
+        responses[HTTPStatus.UNAUTHORIZED] = {"description": problems.STEP_UP}
     return {
         **generated,
         "operationId": generated.get("operationId", name),  # `@blueprint.doc(operationId=...)` takes precedence

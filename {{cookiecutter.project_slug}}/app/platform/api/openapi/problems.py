@@ -94,6 +94,11 @@ ERROR_RESPONSES = {
     ),
 }
 
+STEP_UP = (
+    "The token is missing, invalid or expired, or the last proof of the password is older than `STEP_UP_SECONDS`:"
+    " `WWW-Authenticate` has the error `insufficient_user_authentication` (RFC 9470), and `detail` says what to do."
+)
+
 BODY_STATUSES = (400, 409, 413, 415)
 CALLER_STATUSES = (401, 403)
 IDENTIFIER_STATUSES = (404,)
