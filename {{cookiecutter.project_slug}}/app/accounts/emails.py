@@ -58,6 +58,8 @@ def new_address_email(service_name: str, page: str, token: str, hours: int) -> t
         "If it was not you, ignore this e-mail.\n"
     )
     return f"{service_name}: confirm your new e-mail address", text
+
+
 def notice_email(service_name: str, event: str, time: datetime, address: str | None) -> tuple[str, str]:
     """Return the subject and the text of a notice; `event` is a sentence.
 

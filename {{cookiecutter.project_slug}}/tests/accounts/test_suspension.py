@@ -249,4 +249,5 @@ def test_session_of_a_login_in_progress_ends(
         ended = suspensions[0].result()
 
     assert result is not None
+    assert result[1] is not None
     assert ended == [result[1].id]
