@@ -64,12 +64,10 @@ class Credentials(RequestSchema):
     password = PlainText(required=True, load_only=True, validate=ANY_PASSWORD, metadata=EXAMPLE_PASSWORD)
 
 
-class Registration(RequestSchema):
-    """A new account."""
+class NewEmail(RequestSchema):
+    """The new e-mail address of an account."""
 
     email = email()
-    password = new_password()
-    display_name = VisibleText(validate=NAME_LENGTH, metadata={"example": "Ada"})
 
     @validates("email")
     def check_reachable(self, value: str, **_: object) -> None:
@@ -80,6 +78,13 @@ class Registration(RequestSchema):
             raise ValidationError(
                 "Must have only ASCII characters before the @: the service cannot send mail to others."
             )
+
+
+class Registration(NewEmail):
+    """A new account."""
+
+    password = new_password()
+    display_name = VisibleText(validate=NAME_LENGTH, metadata={"example": "Ada"})
 
     @validates_schema
     def check_password(self, data: dict[str, Any], **_: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from app.accounts.schemas import ANY_PASSWORD, EXAMPLE_PASSWORD, EXAMPLE_TOKEN, TOKEN_LENGTH, Registration, Tokens
+from app.accounts.schemas import ANY_PASSWORD, EXAMPLE_PASSWORD, EXAMPLE_TOKEN, TOKEN_LENGTH, NewEmail, Tokens
 from app.platform.api.fields import PlainText, RequestSchema
 
 EXAMPLE_RECOVERY_CODE = "k3w5zq-ab7mxe-pl2vhd-t6nyrc"
@@ -34,22 +34,8 @@ class EmailToken(RequestSchema):
     token = PlainText(required=True, load_only=True, validate=TOKEN_LENGTH, metadata=EXAMPLE_TOKEN)
 
 
-class NewEmail(Registration):
-    """The new e-mail address of an account."""
-
-    class Meta(RequestSchema.Meta):
-        """The address obeys the rules of registration."""
-
-        fields = ("email",)
-
-
-class EmailChange(Registration):
+class EmailChange(NewEmail):
     """The current password and the new e-mail address."""
-
-    class Meta(RequestSchema.Meta):
-        """The address obeys the rules of registration."""
-
-        fields = ("email", "current_password")
 
     current_password = current_password()
 
