@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.accounts import admin_views, administration, profile_views, service, user_sessions, views
 from app.accounts.commands import create_first_admin
+from app.accounts.problem_types import PROBLEM_TYPES
 from app.accounts.settings import AccountsSettings
 from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
 from app.platform.database.base import db
@@ -29,5 +30,6 @@ FEATURE = Feature(
     personal_fields=("display_name",),
     statistics=administration.statistics,
     seeds=(create_first_admin,),
+    problem_types=PROBLEM_TYPES,
     init_app=_register_session_lookup,
 )

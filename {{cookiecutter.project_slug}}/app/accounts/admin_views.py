@@ -6,6 +6,7 @@ from typing import Any
 
 from app.accounts import administration
 from app.accounts.models import User
+from app.accounts.problem_types import LAST_ADMIN
 from app.accounts.schemas import EmptyBody, Message, RoleChange, UserPage, UserQuery, UserRecord
 from app.accounts.service import LastAdmin, NoSuchUser
 from app.accounts.tasks import send_reset_mail
@@ -19,7 +20,7 @@ from app.platform.security import sessions
 from app.platform.security.access import admin_required, current_caller
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem, service_unavailable
+from app.platform.web.problems import Problem, raises, service_unavailable
 
 blueprint = Blueprint("admin", __name__, description="User management, for admins.")
 
@@ -47,7 +48,7 @@ def users(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(RoleChange())
 @blueprint.response(200, UserRecord())
 @blueprint.alt_response(404, description=NO_SUCH_USER)
-@blueprint.alt_response(409, description="The change would leave no admin.")
+@raises(LAST_ADMIN)
 def change_role(data: dict[str, str], user_id: int) -> User:
     """Change the role of a user; the user's sessions end."""
     try:
@@ -57,7 +58,7 @@ def change_role(data: dict[str, str], user_id: int) -> User:
     except NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None
     except LastAdmin:
-        raise Problem(409, "This is the last admin. Give another user the role admin first.") from None
+        raise Problem(LAST_ADMIN, "This is the last admin. Give another user the role admin first.") from None
     sessions.revoke(ended)
     return user
 

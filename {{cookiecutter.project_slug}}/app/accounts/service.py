@@ -16,6 +16,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from app.accounts.email_addresses import normalize_email
 from app.accounts.erasure import begin_erasure, delete, is_being_erased
 from app.accounts.models import User, UserSession
+from app.accounts.problem_types import LAST_ADMIN
 from app.accounts.user_sessions import end_sessions, is_session_active, sessions_ended_since
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
@@ -25,6 +26,7 @@ from app.platform.security.passwords import hash_password, needs_rehash, verify_
 from app.platform.web.client_address import RequestOrigin
 
 __all__ = [  # what other features need of the modules that this one imports
+    "LAST_ADMIN",
     "begin_erasure",
     "delete",
     "end_sessions",

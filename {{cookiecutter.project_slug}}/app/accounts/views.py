@@ -9,6 +9,13 @@ from flask import current_app
 
 from app.accounts import refresh_tokens, service, sign_ins
 from app.accounts.models import User
+from app.accounts.problem_types import (
+    EMAIL_TAKEN,
+    INVALID_TOKEN,
+    TOO_MANY_FAILED_SIGN_INS,
+    WRONG_CREDENTIALS,
+    WRONG_PASSWORD,
+)
 from app.accounts.schemas import (
     Credentials,
     ForgotPassword,
@@ -33,7 +40,7 @@ from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.caller import Caller
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem, service_unavailable
+from app.platform.web.problems import Problem, raises, service_unavailable
 from app.platform.web.route_policy import Objective
 
 LOGIN = Objective(0.5, errors=0.02, availability=0.995)
@@ -51,7 +58,7 @@ RESET_EMAIL_QUEUED = "If an account with this e-mail exists, an e-mail with a li
 @public("a new user has no account yet")
 @blueprint.arguments(Registration())
 @blueprint.response(201, Profile())
-@blueprint.alt_response(409, description="An account with this e-mail exists already.")
+@raises(EMAIL_TAKEN)
 @target_limit("RATELIMIT_REGISTER", "email")
 def register(registration: dict[str, Any]) -> User:
     """Create an account."""
@@ -59,7 +66,7 @@ def register(registration: dict[str, Any]) -> User:
         user = service.register(db.session(), **registration, origin=request_origin())
     except service.EmailTaken:
         raise Problem(
-            409, "An account with this e-mail exists already.", errors={"email": ["Already taken."]}
+            EMAIL_TAKEN, "An account with this e-mail exists already.", errors={"email": ["Already taken."]}
         ) from None
     sign_ins.reset(user.email, user.id)
     return user
@@ -72,7 +79,7 @@ def register(registration: dict[str, Any]) -> User:
 @public("the e-mail and the password in the body are the credentials")
 @blueprint.arguments(Credentials())
 @blueprint.response(200, Tokens())
-@blueprint.alt_response(401, description="The e-mail or the password is wrong.")
+@raises(WRONG_CREDENTIALS, TOO_MANY_FAILED_SIGN_INS)
 @no_target_limit("`sign_ins` counts the failures of the account")
 def login(credentials: dict[str, Any]) -> dict[str, Any]:
     """Sign in with e-mail and password.
@@ -84,7 +91,7 @@ def login(credentials: dict[str, Any]) -> dict[str, Any]:
         result = service.login(db.session(), **credentials, lifetime=_refresh_lifetime(), origin=request_origin())
         if result is None:
             sign_ins.record_failed_sign_in(credentials["email"])
-            raise unauthorized("The e-mail or the password is wrong.")
+            raise unauthorized("The e-mail or the password is wrong.", WRONG_CREDENTIALS)
         attempt.succeeded()
     user, user_session = result
     sign_ins.signed_in(user.id)
@@ -98,7 +105,7 @@ def login(credentials: dict[str, Any]) -> dict[str, Any]:
 @public("the refresh token in the body is the credential")
 @blueprint.arguments(RefreshToken())
 @blueprint.response(200, Tokens())
-@blueprint.alt_response(401, description="The token is invalid, expired or has been used already.")
+@raises(INVALID_TOKEN)
 @target_limit("RATELIMIT_TOKEN", "refresh_token")
 def refresh(data: dict[str, str]) -> dict[str, Any]:
     """Exchange a refresh token for new tokens; using a refresh token twice ends the session."""
@@ -114,9 +121,10 @@ def refresh(data: dict[str, str]) -> dict[str, Any]:
         )
     except refresh_tokens.TokenReused:
         sessions.revoke([session_id])
-        raise unauthorized("This token has been used before, so the session was ended. Sign in again.") from None
+        message = "This token has been used before, so the session was ended. Sign in again."
+        raise unauthorized(message, INVALID_TOKEN) from None
     except refresh_tokens.SessionEnded:
-        raise unauthorized("The session has ended. Sign in again.") from None
+        raise unauthorized("The session has ended. Sign in again.", INVALID_TOKEN) from None
     user = service.get(db.session(), user_id)
     if user is None:
         raise account_deleted()
@@ -152,6 +160,7 @@ def logout(data: dict[str, bool]) -> None:
 @login_required
 @blueprint.arguments(PasswordChange())
 @blueprint.response(204)
+@raises(WRONG_PASSWORD, TOO_MANY_FAILED_SIGN_INS)
 def change_password(data: dict[str, str]) -> None:
     """Change the caller's password; every other session of the user ends, and the user's API keys are revoked."""
     user_id = current_caller().user_id
@@ -167,7 +176,9 @@ def change_password(data: dict[str, str]) -> None:
             )
         except service.WrongPassword:
             sign_ins.record_failed_password_change(user_id)
-            raise Problem(403, "The current password is wrong.", errors={"current_password": ["Is wrong."]}) from None
+            raise Problem(
+                WRONG_PASSWORD, "The current password is wrong.", errors={"current_password": ["Is wrong."]}
+            ) from None
         attempt.succeeded()
     sessions.revoke(ended)
 
@@ -196,7 +207,7 @@ def forgot_password(data: dict[str, str]) -> dict[str, str]:
 @public("the token of the e-mail in the body is the credential")
 @blueprint.arguments(PasswordReset())
 @blueprint.response(204)
-@blueprint.alt_response(401, description="The token is invalid, expired or has been used already.")
+@raises(INVALID_TOKEN)
 @target_limit("RATELIMIT_TOKEN", "token")
 def reset_password(data: dict[str, str]) -> None:
     """Set a new password; every session of the user ends, and the user's API keys are revoked."""
@@ -211,7 +222,8 @@ def reset_password(data: dict[str, str]) -> None:
             origin=request_origin(),
         )
     except service.PasswordResetRejected:
-        raise unauthorized("This link has been used, or the password has changed since it was sent.") from None
+        message = "This link has been used, or the password has changed since it was sent."
+        raise unauthorized(message, INVALID_TOKEN) from None
     sessions.revoke(ended)
     if user := service.get(db.session(), user_id):
         sign_ins.reset(user.email, user_id)
@@ -232,4 +244,4 @@ def _claims(kind: tokens.TokenType, token: str) -> dict[str, Any]:
     try:
         return tokens.decode(kind, token)
     except tokens.TokenError as error:
-        raise unauthorized(str(error)) from None
+        raise unauthorized(str(error), INVALID_TOKEN) from None

@@ -7,6 +7,7 @@ from typing import Any
 from flask import current_app
 
 from app.api_keys import service
+from app.api_keys.problem_types import TOO_MANY_API_KEYS
 from app.api_keys.schemas import ApiKey, ApiKeyPage, CreatedApiKey, NewApiKey
 from app.api_keys.settings import ApiKeysSettings
 from app.platform.api.blueprints import Blueprint
@@ -17,7 +18,7 @@ from app.platform.security.access import current_caller, login_required, unautho
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import CREATE, LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 
 blueprint = Blueprint("api_keys", __name__, description="Keys for programs that call the API on behalf of a user.")
 
@@ -28,7 +29,7 @@ blueprint = Blueprint("api_keys", __name__, description="Keys for programs that 
 @login_required
 @blueprint.arguments(NewApiKey())
 @blueprint.response(201, CreatedApiKey())
-@blueprint.alt_response(409, description=f"The user has {service.MAX_KEYS} valid keys already.")
+@raises(TOO_MANY_API_KEYS)
 def make(data: dict[str, Any]) -> dict[str, Any]:
     """Create a key.
 
@@ -44,7 +45,7 @@ def make(data: dict[str, Any]) -> dict[str, Any]:
     except service.SessionEnded:
         raise unauthorized("This session has ended. Sign in again.") from None
     except service.TooManyKeys:
-        raise Problem(409, f"You have {service.MAX_KEYS} keys already. Revoke one first.") from None
+        raise Problem(TOO_MANY_API_KEYS, f"You have {service.MAX_KEYS} keys already. Revoke one first.") from None
     return {**{name: getattr(key, name) for name in ApiKey().fields}, "key": text}
 
 

@@ -12,6 +12,12 @@ from app.data_files import runs, service
 from app.data_files.content import CSV, JSON, JSON_LINES, UnsupportedContent
 from app.data_files.downloads import file_response, reject_other_file
 from app.data_files.models import DataFile, TestRun
+from app.data_files.problem_types import (
+    FILE_TOO_LARGE,
+    STORAGE_QUOTA_REACHED,
+    TOO_MANY_UNFINISHED_TESTS,
+    UNSUPPORTED_FILE,
+)
 from app.data_files.schemas import File, FilePage, NewFile, NewTest, Test, TestPage
 from app.data_files.settings import DataFilesSettings
 from app.data_files.tasks import run_test
@@ -26,7 +32,8 @@ from app.platform.settings.declarations import settings_of
 from app.platform.storage import storage_of
 from app.platform.telemetry.objectives import CREATE, LIST, READ, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import RETRY_AFTER_SECONDS, Problem
+from app.platform.web.problem_types import PRECONDITION_FAILED
+from app.platform.web.problems import RETRY_AFTER_SECONDS, Problem, raises
 from app.platform.web.route_policy import Objective
 
 START_TEST = Objective(0.5)
@@ -65,6 +72,7 @@ def file_content(status: int, description: str) -> Callable[[Any], Any]:
 @blueprint.arguments(NewFile(), location="files")
 @blueprint.response(201, File(), headers=LOCATION)
 @blueprint.doc(requestBody=FORM)
+@raises(UNSUPPORTED_FILE, FILE_TOO_LARGE, STORAGE_QUOTA_REACHED)
 def add(form: dict[str, FileStorage]) -> tuple[DataFile, dict[str, str]]:
     """Store a file. Its content decides the media type; a file that is neither CSV nor JSON is rejected."""
     name, stream = form["file"].filename or "", form["file"].stream
@@ -81,7 +89,7 @@ def add(form: dict[str, FileStorage]) -> tuple[DataFile, dict[str, str]]:
             origin=request_origin(),
         )
     except UnsupportedContent as error:
-        raise Problem(415, str(error), errors={"file": [str(error)]}) from None
+        raise Problem(UNSUPPORTED_FILE, str(error), errors={"file": [str(error)]}) from None
     except service.QuotaExceeded as error:
         raise quota_exceeded(error.left, settings.MAX_STORAGE_BYTES_PER_USER) from None
     except service.OwnerDeleted:
@@ -129,8 +137,8 @@ def delete(file_id: int) -> None:
 @file_content(200, "The file.")
 @file_content(206, "The requested range.")
 @blueprint.alt_response(304, description="The content is unchanged: its ETag is in `If-None-Match`.")
-@blueprint.alt_response(412, description="The file is not the one that If-Match names.")
 @blueprint.alt_response(416, description="The file has no such range.")
+@raises(PRECONDITION_FAILED)
 def content(file_id: int) -> Response:
     """Return the content of a file, or the requested range of it; the ETag is the SHA-256 checksum."""
     data_file = _get_owned_file(file_id)
@@ -147,6 +155,7 @@ def content(file_id: int) -> Response:
 @login_or_api_key("files:write")
 @blueprint.arguments(NewTest(), required=False)
 @blueprint.response(202, Test(), headers=LOCATION)
+@raises(TOO_MANY_UNFINISHED_TESTS)
 def begin_test(_: dict[str, Any], file_id: int) -> tuple[TestRun, dict[str, str]]:
     """Start a test of a file: its number of rows, its columns with their types and missing values, its problems."""
     maximum = settings_of(current_app, DataFilesSettings).MAX_UNFINISHED_TESTS_PER_USER
@@ -156,7 +165,7 @@ def begin_test(_: dict[str, Any], file_id: int) -> tuple[TestRun, dict[str, str]
         message = (
             f"{maximum} of your tests have not finished, and a user can have no more: wait until one has finished."
         )
-        raise Problem(429, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
+        raise Problem(TOO_MANY_UNFINISHED_TESTS, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
     run_test.try_delay(run.id)
     db.session().refresh(run)  # without a queue, the task is already finished
     return run, {"Location": url_for(".test", run_id=run.id)}

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Response, current_app, jsonify
 
 from app.locations import service
+from app.locations.problem_types import POSITION_QUOTA_REACHED
 from app.locations.quota import PositionQuota
 from app.locations.schemas import Accepted, ActiveQuery, Batch, Location, LocationPage, Position
 from app.locations.settings import LocationsSettings
@@ -22,9 +23,7 @@ from app.platform.redis.cache import Cache
 from app.platform.security.access import current_caller, login_or_api_key
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import CREATE, LIST, objective
-from app.platform.web.problems import Problem
-
-QUOTA_REACHED = "The caller has stored as many positions as one user may."
+from app.platform.web.problems import Problem, raises
 
 blueprint = Blueprint("locations", __name__, description="Current and past positions of users.")
 
@@ -39,7 +38,7 @@ PAGE = LocationPage()
 @login_or_api_key("locations:write")
 @blueprint.arguments(Position())
 @blueprint.response(201, Location())
-@blueprint.alt_response(409, description=QUOTA_REACHED)
+@raises(POSITION_QUOTA_REACHED)
 def save(position: dict[str, Any]) -> Mapping[str, Any]:
     """Save a position of the caller."""
     with _reserved_room(1), autocommit_connection() as connection:
@@ -52,7 +51,7 @@ def save(position: dict[str, Any]) -> Mapping[str, Any]:
 @login_or_api_key("locations:write")
 @blueprint.arguments(Batch())
 @blueprint.response(201, Accepted())
-@blueprint.alt_response(409, description=QUOTA_REACHED)
+@raises(POSITION_QUOTA_REACHED)
 def save_batch(batch: dict[str, Any]) -> dict[str, int]:
     """Save up to 1000 positions of the caller, all or none."""
     with _reserved_room(len(batch["locations"])), autocommit_connection() as connection:
@@ -95,7 +94,7 @@ def _reserved_room(number: int) -> Iterator[None]:
     quota = platform_of(current_app).get_or_create(PositionQuota)
     left = quota.reserve(user_id, number, count_left)
     if left < number:
-        raise Problem(409, f"You can store {left} more positions, of {maximum} in total.")
+        raise Problem(POSITION_QUOTA_REACHED, f"You can store {left} more positions, of {maximum} in total.")
     try:
         yield
     except BaseException:

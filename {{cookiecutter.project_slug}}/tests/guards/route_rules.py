@@ -24,15 +24,24 @@ METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 BODY_LOCATIONS = {"json", "files", "form"}
 ID = 918273645546372819  # occurs nowhere by chance
 
-PUBLIC = {"/health", "/ready", "/docs", "/docs/<name>", *(f"/api/{version}/openapi.json" for version in VERSIONS)}
+PROBLEM_PAGES = {"/problems", "/problems/<name>"}
+PUBLIC = {
+    "/health",
+    "/ready",
+    "/docs",
+    "/docs/<name>",
+    *PROBLEM_PAGES,
+    *(f"/api/{version}/openapi.json" for version in VERSIONS),
+}
 WITHOUT_OBJECTIVE = {
     "/docs",
     "/docs/<name>",
+    *PROBLEM_PAGES,
     "/metrics",
     "/prometheus/metrics-http",
     *(f"/api/{version}/openapi.json" for version in VERSIONS),
 }
-FILE_NAMES = {"/docs/<name>"}  # werkzeug's `safe_join` finds the file
+NAMES = {"/docs/<name>", "/problems/<name>"}  # werkzeug's `safe_join` finds the file; a dictionary has the types
 
 
 def access_problems(app: Flask) -> list[str]:
@@ -164,7 +173,7 @@ def path_problems(app: Flask) -> list[str]:
         f"{route}: write <int:{name}> instead of <{name}>"
         for route in all_routes(app)
         for name, converter in route.rule._converters.items()
-        if not isinstance(converter, IntegerConverter | UUIDConverter) and route.rule.rule not in FILE_NAMES
+        if not isinstance(converter, IntegerConverter | UUIDConverter) and route.rule.rule not in NAMES
     ]
 
 

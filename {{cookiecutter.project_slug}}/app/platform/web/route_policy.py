@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from app.platform.web.problem_types import ProblemType
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 ATTRIBUTE = "route_policy"  # functools.wraps copies it to the wrappers of a view
@@ -48,6 +50,7 @@ class RoutePolicy:
     statement_seconds: float | None = None  # that a statement may take
     objective: Objective | None = None
     no_objective_reason: str = ""
+    problem_types: tuple[ProblemType, ...] = ()  # that the view raises itself
 
 
 def policy_of(view: Callable[..., Any]) -> RoutePolicy:
