@@ -32,6 +32,7 @@ from app.accounts.settings import AccountsSettings
 from app.accounts.tasks import record_login, send_reset_mail
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.idempotency import no_idempotency_key
 from app.platform.api.rate_limits import no_target_limit, rate_limit, target_limit
 from app.platform.database.base import db, utc_now
 from app.platform.security import sessions, tokens
@@ -57,6 +58,7 @@ RESET_EMAIL_QUEUED = "If an account with this e-mail exists, an e-mail with a li
 @objective(REGISTER)
 @public("a new user has no account yet")
 @blueprint.arguments(Registration())
+@no_idempotency_key("the e-mail is unique: a repeated registration creates nothing, and has no user to keep it for")
 @blueprint.response(201, Profile())
 @raises(EMAIL_TAKEN)
 @target_limit("RATELIMIT_REGISTER", "email")

@@ -11,6 +11,7 @@ from app.api_keys.problem_types import TOO_MANY_API_KEYS
 from app.api_keys.schemas import ApiKey, ApiKeyPage, CreatedApiKey, NewApiKey
 from app.api_keys.settings import ApiKeysSettings
 from app.platform.api.blueprints import Blueprint
+from app.platform.api.idempotency import idempotent
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
@@ -28,6 +29,7 @@ blueprint = Blueprint("api_keys", __name__, description="Keys for programs that 
 @objective(CREATE)
 @login_required
 @blueprint.arguments(NewApiKey())
+@idempotent
 @blueprint.response(201, CreatedApiKey())
 @raises(TOO_MANY_API_KEYS)
 def make(data: dict[str, Any]) -> dict[str, Any]:

@@ -23,10 +23,11 @@ from app.data_files.settings import DataFilesSettings
 from app.data_files.tasks import run_test
 from app.data_files.uploads import UploadBlueprint, quota_exceeded
 from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.idempotency import idempotent
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
-from app.platform.operations.storage_owner import claim_once
+from app.platform.database.deferred_commit import after_commit
 from app.platform.security.access import account_deleted, current_caller, login_or_api_key
 from app.platform.settings.declarations import settings_of
 from app.platform.storage import storage_of
@@ -70,6 +71,7 @@ def file_content(status: int, description: str) -> Callable[[Any], Any]:
 @objective(CREATE)
 @login_or_api_key("files:write")
 @blueprint.arguments(NewFile(), location="files")
+@idempotent
 @blueprint.response(201, File(), headers=LOCATION)
 @blueprint.doc(requestBody=FORM)
 @raises(UNSUPPORTED_FILE, FILE_TOO_LARGE, STORAGE_QUOTA_REACHED)
@@ -77,7 +79,6 @@ def add(form: dict[str, FileStorage]) -> tuple[DataFile, dict[str, str]]:
     """Store a file. Its content decides the media type; a file that is neither CSV nor JSON is rejected."""
     name, stream = form["file"].filename or "", form["file"].stream
     settings = settings_of(current_app, DataFilesSettings)
-    claim_once(db.session())
     try:
         file = service.add(
             db.session(),
@@ -154,6 +155,7 @@ def content(file_id: int) -> Response:
 @objective(START_TEST)
 @login_or_api_key("files:write")
 @blueprint.arguments(NewTest(), required=False)
+@idempotent
 @blueprint.response(202, Test(), headers=LOCATION)
 @raises(TOO_MANY_UNFINISHED_TESTS)
 def begin_test(_: dict[str, Any], file_id: int) -> tuple[TestRun, dict[str, str]]:
@@ -166,7 +168,7 @@ def begin_test(_: dict[str, Any], file_id: int) -> tuple[TestRun, dict[str, str]
             f"{maximum} of your tests have not finished, and a user can have no more: wait until one has finished."
         )
         raise Problem(TOO_MANY_UNFINISHED_TESTS, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
-    run_test.try_delay(run.id)
+    after_commit(db.session(), lambda: run_test.try_delay(run.id))
     db.session().refresh(run)  # without a queue, the task is already finished
     return run, {"Location": url_for(".test", run_id=run.id)}
 

@@ -15,6 +15,7 @@ from app.locations.schemas import Accepted, ActiveQuery, Batch, Location, Locati
 from app.locations.settings import LocationsSettings
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_slot
+from app.platform.api.idempotency import idempotent
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.components import platform_of
@@ -37,6 +38,7 @@ PAGE = LocationPage()
 @objective(CREATE)
 @login_or_api_key("locations:write")
 @blueprint.arguments(Position())
+@idempotent
 @blueprint.response(201, Location())
 @raises(POSITION_QUOTA_REACHED)
 def save(position: dict[str, Any]) -> Mapping[str, Any]:
@@ -50,6 +52,7 @@ def save(position: dict[str, Any]) -> Mapping[str, Any]:
 @objective(CREATE)
 @login_or_api_key("locations:write")
 @blueprint.arguments(Batch())
+@idempotent
 @blueprint.response(201, Accepted())
 @raises(POSITION_QUOTA_REACHED)
 def save_batch(batch: dict[str, Any]) -> dict[str, int]:

@@ -92,6 +92,17 @@ def target_problems(app: Flask) -> list[str]:
     ]
 
 
+def idempotency_problems(app: Flask) -> list[str]:
+    """Return the routes that create something and neither accept an idempotency key nor give a reason."""
+    return [
+        f"{route}: a request that is repeated after a lost answer creates a second item: put @idempotent or"
+        " @no_idempotency_key('<reason>') of app.platform.api.idempotency directly above @blueprint.response"
+        for route in routes(app)
+        if route.method == "POST" and 201 in route.documented_statuses
+        if not route.policy.accepts_idempotency_key and not route.policy.no_idempotency_key_reason
+    ]
+
+
 def redirect_problems(app: Flask) -> list[str]:
     """Return the routes that the router redirects to; such a redirect names the host that the client sent."""
     return [

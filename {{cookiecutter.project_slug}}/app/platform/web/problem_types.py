@@ -120,10 +120,34 @@ OVERLOADED = ProblemType(
     "Wait for the seconds in the header Retry-After, then repeat the request.",
 )
 
-PLATFORM_TYPES = (
+# The types that routes declare with `raises`; any route can have the others.
+IDEMPOTENCY_KEY_MALFORMED = ProblemType(
+    "idempotency-key-malformed",
+    400,
+    "The header Idempotency-Key is empty, too long, or contains other characters than visible ASCII.",
+    "Send a random key, such as a UUID.",
+)
+IDEMPOTENCY_KEY_REUSED = ProblemType(
+    "idempotency-key-reused",
+    422,
+    "The header Idempotency-Key repeats the key of a request with another body or to another route.",
+    "Send a new key with each new request, and the same key only when you repeat a request.",
+)
+IDEMPOTENCY_CONFLICT = ProblemType(
+    "idempotency-conflict",
+    409,
+    "Another request with the same Idempotency-Key was processed at the same time, or its answer cannot be read.",
+    "Repeat the request with the same key after the seconds in Retry-After: you get the answer of the other request.",
+)
+
+COMMON_TYPES = (
     *(MALFORMED_REQUEST, UNTRUSTED_HOST, AUTHENTICATION_REQUIRED, ACCOUNT_DELETED),
-    *(PERMISSION_DENIED, LOGIN_REQUIRED, MISSING_SCOPE, RESOURCE_DELETED, PRECONDITION_FAILED),
+    *(PERMISSION_DENIED, LOGIN_REQUIRED, MISSING_SCOPE, RESOURCE_DELETED),
     *(BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, VALIDATION_FAILED, RATE_LIMITED, OVERLOADED),
+)
+PLATFORM_TYPES = (
+    *COMMON_TYPES,
+    *(PRECONDITION_FAILED, IDEMPOTENCY_KEY_MALFORMED, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_CONFLICT),
 )
 # The types of errors that only have a status, such as those of libraries. Other statuses say it all, like 404, or are
 # never raised without a type, like 409.
@@ -162,7 +186,7 @@ def problem_types_of(app: Flask) -> ProblemTypes:
 
 def possible_uris(status: int, declared: Iterable[ProblemType]) -> list[str]:
     """Return the types that a response with this status can have; `declared`: those that its route declares."""
-    types = [problem_type for problem_type in (*declared, *PLATFORM_TYPES) if problem_type.status == status]
+    types = [problem_type for problem_type in (*declared, *COMMON_TYPES) if problem_type.status == status]
     uris = list(dict.fromkeys(problem_type.uri for problem_type in types))
     return [*uris, BLANK] if not uris or status in PARTLY_BLANK else uris
 

@@ -12,7 +12,7 @@ from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 from werkzeug.http import HTTP_STATUS_CODES
 
-from app.platform.api.openapi import problems
+from app.platform.api.openapi import problems, request_headers
 from app.platform.api.openapi.examples import example
 from app.platform.api.versions import deprecations_of
 from app.platform.components import platform_of
@@ -51,6 +51,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit-Reset": {"description": "Seconds until another request is allowed.", "type": "integer"},
     "Retry-After": {"description": "Seconds to wait before a retry.", "type": "integer", "required": True},
     "WWW-Authenticate": {"description": "The authentication scheme (RFC 9110).", "required": True},
+    "Idempotency-Replayed": {"description": "`true` if this is the stored answer to an earlier request."},
     "Deprecation": {"description": "When this version was or will be deprecated (RFC 9745).", "required": True},
     "Sunset": {"description": "When this version will be removed (RFC 8594)."},
     "Link": {"description": "The documentation, and this route in the successor version (RFC 5829).", "required": True},
@@ -196,13 +197,22 @@ def _complete_operation(
     responses = {int(status): response for status, response in generated.get("responses", {}).items()}
     for status in operation.error_statuses():
         responses.setdefault(status, {})
+    policy = policy_of(operation.view)
+    parameters = [*generated.get("parameters", []), *request_headers.parameters(policy)]
     return {
         **generated,
+        **({"parameters": parameters} if parameters else {}),
         "operationId": generated.get("operationId", name),  # `@blueprint.doc(operationId=...)` takes precedence
         "tags": [_tag(tag) for tag in generated["tags"]],
         "security": operation.security(),
         "responses": {
-            str(status): _response(status, responses[status], headers, schemas, _types(operation, status))
+            str(status): _response(
+                status,
+                responses[status],
+                (*headers, *request_headers.response_headers(policy, status)),
+                schemas,
+                _types(operation, status),
+            )
             for status in sorted(responses)
         },
     }
