@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from app.accounts import administration
@@ -13,6 +14,7 @@ from app.accounts.tasks import send_reset_mail
 from app.audit import service as audit
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.conditional import checks_if_match, etagged, require_match
 from app.platform.api.pagination import page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
@@ -25,6 +27,7 @@ from app.platform.web.problems import Problem, raises, service_unavailable
 blueprint = Blueprint("admin", __name__, description="User management, for admins.")
 
 NO_SUCH_USER = "No user has this id."
+USER_RECORD = UserRecord()
 
 
 @blueprint.get("/admin/users")
@@ -46,14 +49,21 @@ def users(query: dict[str, Any]) -> dict[str, Any]:
 @objective(UPDATE)
 @admin_required
 @blueprint.arguments(RoleChange())
-@blueprint.response(200, UserRecord())
+@etagged
+@blueprint.response(200, USER_RECORD)
+@checks_if_match
 @blueprint.alt_response(404, description=NO_SUCH_USER)
 @raises(LAST_ADMIN)
 def change_role(data: dict[str, str], user_id: int) -> User:
     """Change the role of a user; the user's sessions end."""
     try:
         user, ended = administration.change_role(
-            db.session(), user_id, data["role"], origin=request_origin(), actor_id=current_caller().user_id
+            db.session(),
+            user_id,
+            data["role"],
+            origin=request_origin(),
+            actor_id=current_caller().user_id,
+            check=partial(require_match, USER_RECORD),
         )
     except NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None

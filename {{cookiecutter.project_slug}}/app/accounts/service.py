@@ -19,7 +19,7 @@ from app.accounts.models import User, UserSession
 from app.accounts.problem_types import LAST_ADMIN
 from app.accounts.user_sessions import end_sessions, is_session_active, sessions_ended_since
 from app.audit import service as audit
-from app.platform.database.base import rows_changed, utc_now
+from app.platform.database.base import lock_sqlite, rows_changed, utc_now
 from app.platform.personal_data import rows_as_dicts
 from app.platform.security import credentials
 from app.platform.security.passwords import hash_password, needs_rehash, verify_password
@@ -146,6 +146,12 @@ def get(session: Session, user_id: int) -> User | None:
     """Return the user with this id, or None, also if it is being erased."""
     user = session.get(User, user_id)
     return None if user is None or is_being_erased(user) else user
+
+
+def lock_and_get(session: Session, user_id: int) -> User | None:
+    """Lock a user until the commit, and return it as it is now; None if it does not exist or is being erased."""
+    lock_sqlite(session)
+    return get(session, user_id) if lock(session, user_id) else None
 
 
 def profile(connection: sa.Connection, user_id: int) -> sa.Row[*tuple[Any, ...]] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Response, current_app, url_for
@@ -23,6 +24,7 @@ from app.data_files.settings import DataFilesSettings
 from app.data_files.tasks import run_test
 from app.data_files.uploads import UploadBlueprint, quota_exceeded
 from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.conditional import checks_if_match, etagged, own_etag, require_match
 from app.platform.api.idempotency import idempotent
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
@@ -33,9 +35,10 @@ from app.platform.settings.declarations import settings_of
 from app.platform.storage import storage_of
 from app.platform.telemetry.objectives import CREATE, LIST, READ, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problem_types import PRECONDITION_FAILED
 from app.platform.web.problems import RETRY_AFTER_SECONDS, Problem, raises
 from app.platform.web.route_policy import Objective
+
+FILE = File()
 
 START_TEST = Objective(0.5)
 TEST_STATUS = Objective(0.2)
@@ -114,7 +117,8 @@ def files(query: dict[str, Any]) -> dict[str, Any]:
 @rate_limit("RATELIMIT_READ")
 @objective(READ)
 @login_or_api_key("files:read")
-@blueprint.response(200, File())
+@etagged
+@blueprint.response(200, FILE)
 def file(file_id: int) -> DataFile:
     """Return the name, type, size and checksum of a file."""
     return _get_owned_file(file_id)
@@ -125,9 +129,11 @@ def file(file_id: int) -> DataFile:
 @objective(UPDATE)
 @login_or_api_key("files:write")
 @blueprint.response(204)
+@checks_if_match
 def delete(file_id: int) -> None:
     """Delete a file but not the history of its tests."""
-    if not service.delete(db.session(), storage_of(current_app), current_caller().user_id, file_id, request_origin()):
+    session, user_id, check = db.session(), current_caller().user_id, partial(require_match, FILE)
+    if not service.delete(session, storage_of(current_app), user_id, file_id, request_origin(), check):
         raise _not_found("file")
 
 
@@ -139,7 +145,8 @@ def delete(file_id: int) -> None:
 @file_content(206, "The requested range.")
 @blueprint.alt_response(304, description="The content is unchanged: its ETag is in `If-None-Match`.")
 @blueprint.alt_response(416, description="The file has no such range.")
-@raises(PRECONDITION_FAILED)
+@own_etag
+@checks_if_match
 def content(file_id: int) -> Response:
     """Return the content of a file, or the requested range of it; the ETag is the SHA-256 checksum."""
     data_file = _get_owned_file(file_id)
@@ -189,6 +196,7 @@ def tests(query: dict[str, Any]) -> dict[str, Any]:
 @rate_limit("RATELIMIT_READ")
 @objective(TEST_STATUS)
 @login_or_api_key("files:read")
+@etagged
 @blueprint.response(200, Test())
 def test(run_id: int) -> TestRun:
     """Return a test of a file, with its status and report."""

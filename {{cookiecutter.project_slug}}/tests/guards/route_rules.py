@@ -103,6 +103,15 @@ def idempotency_problems(app: Flask) -> list[str]:
     ]
 
 
+def etag_problems(app: Flask) -> list[str]:
+    """Return the routes that read one object and have no ETag."""
+    return [
+        f"{route}: put @etagged of app.platform.api.conditional directly above @blueprint.response"
+        for route in routes(app)
+        if route.method == "GET" and route.rule.arguments and not route.policy.has_etag
+    ]
+
+
 def redirect_problems(app: Flask) -> list[str]:
     """Return the routes that the router redirects to; such a redirect names the host that the client sent."""
     return [

@@ -102,6 +102,13 @@ def rows_changed(session: orm.Session, statement: sa.UpdateBase) -> int:
     return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount
 
 
+def lock_sqlite(session: orm.Session) -> None:
+    """Lock the whole database until the commit if it is SQLite, which has no row locks; call it before you read."""
+    connection = session.connection()
+    if connection.dialect.name == "sqlite" and not cast(Any, connection.connection).in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def autocommit_connection() -> AbstractContextManager[sa.Connection]:
     """Return a connection for a request that sends exactly one statement, a read or a write; committed at the end.
 

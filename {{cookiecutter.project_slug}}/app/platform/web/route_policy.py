@@ -50,6 +50,8 @@ class RoutePolicy:
     statement_seconds: float | None = None  # that a statement may take
     objective: Objective | None = None
     no_objective_reason: str = ""
+    has_etag: bool = False
+    checks_if_match: bool = False
     accepts_idempotency_key: bool = False
     no_idempotency_key_reason: str = ""
     problem_types: tuple[ProblemType, ...] = ()  # that the view raises itself

@@ -51,6 +51,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit-Reset": {"description": "Seconds until another request is allowed.", "type": "integer"},
     "Retry-After": {"description": "Seconds to wait before a retry.", "type": "integer", "required": True},
     "WWW-Authenticate": {"description": "The authentication scheme (RFC 9110).", "required": True},
+    "ETag": {"description": "Identifies the content, for `If-None-Match` and `If-Match` (RFC 9110)."},
     "Idempotency-Replayed": {"description": "`true` if this is the stored answer to an earlier request."},
     "Deprecation": {"description": "When this version was or will be deprecated (RFC 9745).", "required": True},
     "Sunset": {"description": "When this version will be removed (RFC 8594)."},
@@ -190,15 +191,16 @@ def _tag(name: str) -> str:
 def _complete_operation(
     operation: Operation, name: str, schemas: Mapping[str, Any], extra: tuple[str, ...]
 ) -> dict[str, Any]:
-    generated = operation.generated
+    generated, policy = operation.generated, policy_of(operation.view)
     for media_type in generated.get("requestBody", {}).get("content", {}).values():
         media_type.setdefault("example", example(media_type["schema"], schemas))
     headers = COMMON_HEADERS + (RATE_LIMIT_HEADERS if operation.is_limited else ()) + extra
     responses = {int(status): response for status, response in generated.get("responses", {}).items()}
+    if policy.has_etag and operation.method == "get":
+        responses.setdefault(304, {"description": request_headers.NOT_MODIFIED})
     for status in operation.error_statuses():
         responses.setdefault(status, {})
-    policy = policy_of(operation.view)
-    parameters = [*generated.get("parameters", []), *request_headers.parameters(policy)]
+    parameters = [*generated.get("parameters", []), *request_headers.parameters(policy, operation.method)]
     return {
         **generated,
         **({"parameters": parameters} if parameters else {}),
