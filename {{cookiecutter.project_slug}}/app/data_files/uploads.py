@@ -19,7 +19,6 @@ from app.data_files.settings import DataFilesSettings
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.request_parsing import MALFORMED_BODY, StrictParser
 from app.platform.database.base import db
-from app.platform.operations.storage_owner import claim_once
 from app.platform.security.access import current_caller
 from app.platform.settings.declarations import settings_of
 from app.platform.web.problem_types import MALFORMED_REQUEST, UNSUPPORTED_MEDIA_TYPE, VALIDATION_FAILED
@@ -57,7 +56,6 @@ class UploadParser(StrictParser):
         if req.mimetype != "multipart/form-data":
             raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send a form with a file, as multipart/form-data.")
         _reject_before_reading(req.content_length or 0)
-        claim_once(db.session())  # not in the view, whose commits can be deferred
         form = _read_form(req, settings_of(current_app, DataFilesSettings).UPLOAD_MAX_BYTES)
         if duplicates := [name for name in form if len(form.getlist(name)) > 1]:
             raise Problem(

@@ -30,6 +30,7 @@ from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.database.deferred_commit import after_commit
+from app.platform.operations.storage_owner import claim_once
 from app.platform.security.access import account_deleted, current_caller, login_or_api_key
 from app.platform.settings.declarations import settings_of
 from app.platform.storage import storage_of
@@ -82,6 +83,7 @@ def add(form: dict[str, FileStorage]) -> tuple[DataFile, dict[str, str]]:
     """Store a file. Its content decides the media type; a file that is neither CSV nor JSON is rejected."""
     name, stream = form["file"].filename or "", form["file"].stream
     settings = settings_of(current_app, DataFilesSettings)
+    claim_once(db.session())
     try:
         file = service.add(
             db.session(),

@@ -21,6 +21,7 @@ from app.locations.models import UserLocation
 from app.platform.api.idempotency import IdempotencyStore
 from app.platform.components import platform_of
 from app.platform.database.base import db
+from app.platform.operations.storage_owner import require_ownership
 from app.platform.redis.client import redis_of
 from app.platform.storage import Storage
 from tests.accounts.factory import bearer
@@ -169,6 +170,24 @@ def test_failed_request_stores_nothing_and_can_be_repeated(
     assert failed.status_code == 500
     assert count(session, UserLocation) == 0
     assert send().status_code == 201
+
+
+def test_storage_keeps_its_owner_after_a_failed_upload(
+    app: Flask, session: Session, send: Send, storage: Storage, replace_component: ReplaceComponent
+) -> None:
+    store = platform_of(app).get(IdempotencyStore)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("after the effect")
+
+    replace_component(IdempotencyStore(store.find, fail))
+    failed = send(**upload())
+    replace_component(store)
+
+    assert failed.status_code == 500
+    assert count(session, DataFile) == 0
+    require_ownership(session, storage)  # raises if the database has lost the id that the storage has
+    assert send(**upload()).status_code == 201
 
 
 def test_rejection_after_the_limit_stores_nothing(session: Session, send: Send) -> None:

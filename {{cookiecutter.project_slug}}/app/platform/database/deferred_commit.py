@@ -23,6 +23,10 @@ class DeferrableSession(FlaskSession):
         else:
             self.flush()
 
+    def commit_now(self) -> None:
+        """Commit, also if the commit is deferred."""
+        super().commit()
+
 
 @contextmanager
 def deferred_commit(session: Session) -> Iterator[None]:
@@ -48,6 +52,14 @@ def deferred_commit(session: Session) -> Iterator[None]:
 def is_deferred(session: Session) -> bool:
     """Whether the commits of a session wait."""
     return isinstance(session, DeferrableSession) and session.deferred is not None
+
+
+def commit_now(session: Session) -> None:
+    """Commit a row that stays if the caller's transaction fails; call it before the caller changes anything."""
+    if isinstance(session, DeferrableSession):
+        session.commit_now()
+    else:
+        session.commit()
 
 
 def after_commit(session: Session, action: Action) -> None:
