@@ -6,11 +6,11 @@ An ETag is a hash of the body of a response, so a resource needs no version numb
 from __future__ import annotations
 
 from functools import wraps
+from hashlib import blake2b
 from typing import Any, cast
 
 from flask import Response, jsonify
 from marshmallow import Schema
-from werkzeug.http import generate_etag
 
 from app.platform.web.problem_types import PRECONDITION_FAILED
 from app.platform.web.problems import Problem, raises
@@ -30,7 +30,7 @@ def etagged(view: View) -> View:
     @wraps(view)
     def wrapper(*args: Any, **kwargs: Any) -> Response:
         response: Response = view(*args, **kwargs)
-        response.add_etag()
+        response.headers.add("ETag", _etag(b"".join(response.iter_encoded())))
         environ = current_request().environ
         if IF_NONE_MATCH in environ:
             response.make_conditional({name: value for name, value in environ.items() if name != IF_MATCH})
@@ -60,5 +60,10 @@ def require_match(schema: Schema, resource: object) -> None:
     if IF_MATCH not in request.environ:
         return
     body = jsonify(schema.dump(resource)).get_data()
-    if not request.if_match.contains(generate_etag(body)):
+    if not request.if_match.contains_raw(_etag(body)):
         raise Problem(PRECONDITION_FAILED, "The resource has changed since you read it: its ETag is not in If-Match.")
+
+
+def _etag(body: bytes) -> str:
+    """Return the strong ETag of a body; werkzeug's `add_etag` takes several times as long."""
+    return f'"{blake2b(body, digest_size=16).hexdigest()}"'
