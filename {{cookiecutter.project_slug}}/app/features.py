@@ -14,6 +14,7 @@ PACKAGES = (  # the order of the API documentation and of `flask init-db`
     "data_files",
     "admin",
     "privacy",
+    "idempotency",
     "encryption_keys",
 )
 

@@ -32,6 +32,7 @@ from app.platform.database.base import db
 from app.platform.redis.client import redis_of
 from app.platform.security import backoff
 from app.platform.storage import Storage
+from tests import problem_types
 from tests.accounts.factory import bearer, make_user
 from tests.environments import basic_environment
 from tests.platform.storage.factory import folder_storage
@@ -153,6 +154,14 @@ def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
     else:
         limiter_of(app).reset()
         backoff.init_app(app)
+
+
+@pytest.fixture(autouse=True)
+def _problem_types() -> Iterator[None]:
+    """Fail a test that provokes an error whose type is not declared for its route."""
+    problem_types.take_undeclared()
+    yield
+    assert problem_types.take_undeclared() == []
 
 
 @pytest.fixture

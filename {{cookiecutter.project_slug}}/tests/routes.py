@@ -54,6 +54,11 @@ class Route:
         return {declared["in"]: declared["schema"] for declared in declared_inputs(self.view)}
 
     @property
+    def documented_statuses(self) -> set[int]:
+        """The statuses that the decorators of flask-smorest document."""
+        return set(getattr(self.view, "_apidoc", {}).get("response", {}).get("responses", {}))
+
+    @property
     def response_schemas(self) -> list[Schema]:
         """The schemas of the responses with a body."""
         documented = getattr(self.view, "_apidoc", {}).get("response", {}).get("responses", {})

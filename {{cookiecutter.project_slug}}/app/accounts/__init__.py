@@ -20,6 +20,7 @@ from app.accounts import (
 )
 from app.accounts.commands import create_first_admin
 from app.accounts.email_tasks import HOUR_SECONDS
+from app.accounts.problem_types import PROBLEM_TYPES
 from app.accounts.settings import AccountsSettings
 from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
 from app.platform.database.base import db
@@ -60,5 +61,6 @@ FEATURE = Feature(
     personal_fields=("display_name", "otpauth_uri", "recovery_code", "recovery_codes"),
     statistics=administration.statistics,
     seeds=(create_first_admin,),
+    problem_types=PROBLEM_TYPES,
     init_app=_init_app,
 )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from app.accounts import administration
 from app.accounts.models import User
+from app.accounts.problem_types import LAST_ADMIN, USER_SUSPENDED
 from app.accounts.schemas import EmptyBody, Message, RoleChange, UserPage, UserQuery, UserRecord
 from app.accounts.service import LastAdmin, NoSuchUser, Suspended
 from app.accounts.tasks import send_reset_mail
 from app.audit import service as audit
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.conditional import checks_if_match, etagged, require_match
 from app.platform.api.pagination import page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
@@ -19,11 +22,12 @@ from app.platform.security import sessions
 from app.platform.security.access import admin_required, current_caller
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem, service_unavailable
+from app.platform.web.problems import Problem, raises, service_unavailable
 
 blueprint = Blueprint("admin", __name__, description="User management, for admins.")
 
 NO_SUCH_USER = "No user has this id."
+USER_RECORD = UserRecord()
 
 
 @blueprint.get("/admin/users")
@@ -45,19 +49,26 @@ def users(query: dict[str, Any]) -> dict[str, Any]:
 @objective(UPDATE)
 @admin_required
 @blueprint.arguments(RoleChange())
-@blueprint.response(200, UserRecord())
+@etagged
+@blueprint.response(200, USER_RECORD)
+@checks_if_match
 @blueprint.alt_response(404, description=NO_SUCH_USER)
-@blueprint.alt_response(409, description="The change would leave no admin.")
+@raises(LAST_ADMIN)
 def change_role(data: dict[str, str], user_id: int) -> User:
     """Change the role of a user; the user's sessions end."""
     try:
         user, ended = administration.change_role(
-            db.session(), user_id, data["role"], origin=request_origin(), actor_id=current_caller().user_id
+            db.session(),
+            user_id,
+            data["role"],
+            origin=request_origin(),
+            actor_id=current_caller().user_id,
+            check=partial(require_match, USER_RECORD),
         )
     except NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None
     except LastAdmin:
-        raise Problem(409, "This is the last admin. Give another user the role admin first.") from None
+        raise Problem(LAST_ADMIN, "This is the last admin. Give another user the role admin first.") from None
     sessions.revoke(ended)
     return user
 
@@ -70,7 +81,7 @@ def change_role(data: dict[str, str], user_id: int) -> User:
 @blueprint.arguments(EmptyBody(), required=False)
 @blueprint.response(202, Message())
 @blueprint.alt_response(404, description=NO_SUCH_USER)
-@blueprint.alt_response(409, description="The user is suspended.")
+@raises(USER_SUSPENDED)
 def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
     """Invalidate a user's password, end the user's sessions, revoke the user's API keys, and e-mail a link.
 
@@ -83,7 +94,7 @@ def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
     except NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None
     except Suspended:
-        raise Problem(409, "This user is suspended. Unsuspend the user first.") from None
+        raise Problem(USER_SUSPENDED, "This user is suspended. Unsuspend the user first.") from None
     sessions.revoke(ended)
     if not send_reset_mail.try_apply_async((user.email,), argsrepr="(an e-mail)"):
         raise service_unavailable(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from app.accounts.models import ROLES, User, UserSession
 from app.accounts.service import LastAdmin, NoSuchUser, Suspended, end_sessions, lock_user
 from app.audit import service as audit
 from app.platform.api.pagination import CursorValue, newest_first
-from app.platform.database.base import utc_now
+from app.platform.database.base import lock_sqlite, utc_now
 from app.platform.security import credentials
 from app.platform.security.passwords import hash_password
 from app.platform.web.client_address import RequestOrigin
@@ -42,14 +42,26 @@ def users(
     return session.scalars(newest_first(query, User.created_at, User.id, limit, cursor)).all()
 
 
+def accept(_user: User) -> None:
+    """Accept every user."""
+
+
 def change_role(
-    session: Session, user_id: int, role: str, *, origin: RequestOrigin, actor_id: int
+    session: Session,
+    user_id: int,
+    role: str,
+    *,
+    origin: RequestOrigin,
+    actor_id: int,
+    check: Callable[[User], None] = accept,
 ) -> tuple[User, Sequence[int]]:
     """Change a user's role, end the user's sessions and return their ids: no token keeps the old role.
 
-    Raises `NoSuchUser` or `LastAdmin`.
+    `check` gets the locked user, and raises to reject the change. Raises `NoSuchUser` or `LastAdmin`.
     """
+    lock_sqlite(session)
     user, is_last_admin = lock_user(session, user_id)
+    check(user)
     if user.role == role:
         return user, ()
     if is_last_admin:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from app.accounts import service, sign_ins
 from app.accounts.models import User
+from app.accounts.problem_types import WRONG_PASSWORD
 from app.platform.database.base import db
 from app.platform.security.access import account_deleted
 from app.platform.security.passwords import verify_password
@@ -25,6 +26,7 @@ def current_password(user_id: int, password: str) -> Iterator[User]:
             raise account_deleted()
         if not verify_password(password, user.password_hash):
             sign_ins.record_failure("user.password_check_failed", user_id, actor_id=user_id)
-            raise Problem(403, "The current password is wrong.", errors={"current_password": ["Is wrong."]})
+            errors = {"current_password": ["Is wrong."]}
+            raise Problem(WRONG_PASSWORD, "The current password is wrong.", errors=errors)
         yield user
         attempt.succeeded()

@@ -8,6 +8,7 @@ from app.accounts import service
 from app.accounts.models import User
 from app.accounts.schemas import Profile, ProfileChange
 from app.platform.api.blueprints import Blueprint
+from app.platform.api.conditional import checks_if_match, etagged, require_match
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import autocommit_connection, db
 from app.platform.security.access import (
@@ -22,6 +23,8 @@ from app.platform.web.client_address import request_origin
 
 Account = TypeVar("Account")
 
+PROFILE = Profile()
+
 blueprint = Blueprint("users", __name__, description="The caller's own profile.")
 
 
@@ -30,7 +33,8 @@ blueprint = Blueprint("users", __name__, description="The caller's own profile."
 @objective(READ)
 @login_or_api_key("profile:read")
 @allow_unverified
-@blueprint.response(200, Profile())
+@etagged
+@blueprint.response(200, PROFILE)
 def me() -> dict[str, Any]:
     """Get the caller's own profile."""
     with autocommit_connection() as connection:
@@ -42,11 +46,14 @@ def me() -> dict[str, Any]:
 @objective(UPDATE)
 @login_required
 @blueprint.arguments(ProfileChange())
-@blueprint.response(200, Profile())
+@etagged
+@blueprint.response(200, PROFILE)
+@checks_if_match
 def change_me(changes: dict[str, Any]) -> User:
     """Change the caller's own profile; omitted fields keep their values."""
     session = db.session()
-    user = _or_401(service.get(session, current_caller().user_id))
+    user = _or_401(service.lock_and_get(session, current_caller().user_id))
+    require_match(PROFILE, user)
     return service.change_profile(session, user, changes, request_origin())
 
 

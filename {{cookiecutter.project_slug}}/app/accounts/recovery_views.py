@@ -8,16 +8,16 @@ from flask import Response
 
 from app.accounts import second_factor, service
 from app.accounts.admin_views import NO_SUCH_USER, blueprint
-from app.accounts.schemas import EmptyBody, Message
-from app.accounts.second_factor_schemas import NewEmail
-from app.accounts.verification_views import EMAIL_TAKEN, start_change
+from app.accounts.problem_types import EMAIL_TAKEN
+from app.accounts.schemas import EmptyBody, Message, NewEmail
+from app.accounts.verification_views import start_change
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.security import sessions
 from app.platform.security.access import admin_required, current_caller
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 
 __all__ = ["blueprint"]  # with the routes of this module
 
@@ -46,7 +46,7 @@ def reset_totp(_data: dict[str, Any], user_id: int) -> None:
 @blueprint.response(202, Message())
 @blueprint.alt_response(200, schema=Message(), description="The service sends no e-mails, so the change is done.")
 @blueprint.alt_response(404, description=NO_SUCH_USER)
-@blueprint.alt_response(409, description=EMAIL_TAKEN)
+@raises(EMAIL_TAKEN)
 def change_email(data: dict[str, str], user_id: int) -> dict[str, str] | Response:
     """Change the e-mail of a user who lost the mailbox: only the new address confirms it. The user's sessions end."""
     try:

@@ -16,9 +16,10 @@ from app.accounts.email_addresses import normalize_email
 from app.accounts.erasure import begin_erasure, delete, is_being_erased
 from app.accounts.models import User, UserSession
 from app.accounts.password_rules import UnsuitablePassword, check_personal
+from app.accounts.problem_types import LAST_ADMIN
 from app.accounts.user_sessions import Lifetime, create_session, end_sessions, is_session_active, sessions_ended_since
 from app.audit import service as audit
-from app.platform.database.base import rows_changed, utc_now
+from app.platform.database.base import lock_sqlite, rows_changed, utc_now
 from app.platform.database.encrypted_attribute import text_or_none
 from app.platform.database.encryption import place_of
 from app.platform.personal_data import rows_as_dicts
@@ -27,6 +28,7 @@ from app.platform.security.passwords import hash_password, needs_rehash, verify_
 from app.platform.web.client_address import RequestOrigin
 
 __all__ = [  # what other features need of the modules that this one imports
+    "LAST_ADMIN",
     "UnsuitablePassword",
     "begin_erasure",
     "delete",
@@ -166,6 +168,12 @@ def get(session: Session, user_id: int) -> User | None:
     """Return the user with this id, or None, also if it is being erased."""
     user = session.get(User, user_id)
     return None if user is None or is_being_erased(user) else user
+
+
+def lock_and_get(session: Session, user_id: int) -> User | None:
+    """Lock a user until the commit, and return it as it is now; None if it does not exist or is being erased."""
+    lock_sqlite(session)
+    return get(session, user_id) if lock(session, user_id) else None
 
 
 def profile(connection: sa.Connection, user_id: int) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.accounts import reauthentication, sign_ins, user_sessions
 from app.accounts.models import UserSession
+from app.accounts.problem_types import TOO_MANY_FAILED_SIGN_INS, WRONG_PASSWORD
 from app.accounts.refresh_tokens import SessionEnded
 from app.accounts.schemas import Tokens
 from app.accounts.service import WrongPassword
@@ -20,7 +21,7 @@ from app.platform.security import sessions
 from app.platform.security.access import current_caller, login_required, recent_login_required, unauthorized
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 
 blueprint = Blueprint("sessions", __name__, description="The caller's sessions.")
 
@@ -77,7 +78,7 @@ def reauthenticate(data: dict[str, str]) -> dict[str, Any]:
             )
         except WrongPassword:
             sign_ins.record_failed_reauthentication(caller.user_id)
-            raise Problem(403, "The password is wrong.", errors={"password": ["Is wrong."]}) from None
+            raise Problem(WRONG_PASSWORD, "The password is wrong.", errors={"password": ["Is wrong."]}) from None
         except SessionEnded:
             raise unauthorized("This session has ended. Sign in again.") from None
         attempt.succeeded()

@@ -13,6 +13,7 @@ from typing import Self
 from flask import current_app
 
 from app.accounts import service
+from app.accounts.problem_types import TOO_MANY_FAILED_SIGN_INS
 from app.accounts.settings import AccountsSettings
 from app.audit import service as audit
 from app.platform.api.rate_limits import limiter_of, rejection
@@ -116,7 +117,7 @@ def _start(account: str, message: str) -> PasswordAttempt:
         return PasswordAttempt(attempt, known=False)
     started = backoff().start(attempt, _rule())
     if started.wait:
-        raise rejection("account", message.format(wait=started.wait), started.wait)
+        raise rejection("account", message.format(wait=started.wait), started.wait, TOO_MANY_FAILED_SIGN_INS)
     return PasswordAttempt(attempt, started.known)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from app.accounts import suspension
 from app.accounts.admin_views import NO_SUCH_USER
 from app.accounts.models import User
+from app.accounts.problem_types import LAST_ADMIN, OWN_ACCOUNT
 from app.accounts.schemas import EmptyBody, UserRecord
 from app.accounts.service import LastAdmin, NoSuchUser
 from app.platform.api.blueprints import Blueprint
@@ -16,7 +17,7 @@ from app.platform.security import sessions
 from app.platform.security.access import admin_required, current_caller
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 
 blueprint = Blueprint("suspensions", __name__, description="Suspension of users, for admins.")
 
@@ -28,7 +29,7 @@ blueprint = Blueprint("suspensions", __name__, description="Suspension of users,
 @blueprint.arguments(EmptyBody(), required=False)
 @blueprint.response(200, UserRecord())
 @blueprint.alt_response(404, description=NO_SUCH_USER)
-@blueprint.alt_response(409, description="The user is the caller or the last admin.")
+@raises(OWN_ACCOUNT, LAST_ADMIN)
 def suspend(_data: dict[str, Any], user_id: int) -> User:
     """Suspend a user: all sessions end, API keys are revoked, and the user cannot sign in."""
     try:
@@ -38,9 +39,9 @@ def suspend(_data: dict[str, Any], user_id: int) -> User:
     except NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None
     except suspension.OwnAccount:
-        raise Problem(409, "You cannot suspend yourself. Ask another admin.") from None
+        raise Problem(OWN_ACCOUNT, "You cannot suspend yourself. Ask another admin.") from None
     except LastAdmin:
-        raise Problem(409, "This is the last admin. Give another user the role admin first.") from None
+        raise Problem(LAST_ADMIN, "This is the last admin. Give another user the role admin first.") from None
     sessions.revoke(ended)
     return user
 

@@ -9,6 +9,7 @@ from flask import Response, current_app, jsonify
 
 from app.accounts import service, totp
 from app.accounts.models import User, UserSession
+from app.accounts.problem_types import INVALID_TOKEN
 from app.accounts.settings import AccountsSettings
 from app.accounts.user_sessions import Lifetime
 from app.platform.database.base import db, utc_now
@@ -66,4 +67,4 @@ def token_claims(kind: tokens.TokenType, token: str) -> dict[str, Any]:
     try:
         return tokens.decode(kind, token)
     except tokens.TokenError as error:
-        raise unauthorized(str(error)) from None
+        raise unauthorized(str(error), INVALID_TOKEN) from None

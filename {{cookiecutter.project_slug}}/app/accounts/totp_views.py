@@ -8,6 +8,15 @@ from flask import current_app
 
 from app.accounts import notices, second_factor, service, sign_ins, totp
 from app.accounts.password_check import current_password
+from app.accounts.problem_types import (
+    INVALID_TOKEN,
+    SECOND_FACTOR_OFF,
+    SECOND_FACTOR_ON,
+    TOO_MANY_FAILED_SIGN_INS,
+    WRONG_CODE,
+    WRONG_CREDENTIALS,
+    WRONG_PASSWORD,
+)
 from app.accounts.schemas import Tokens
 from app.accounts.second_factor_schemas import (
     RecoveryCodes,
@@ -28,13 +37,13 @@ from app.platform.security.access import account_deleted, current_caller, login_
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 
 blueprint = Blueprint("totp", __name__, description="The second factor of an account: codes of an authenticator app.")
 
 ALREADY_ENABLED = "The account has a second factor already."
 NOT_ENABLED = "The account has no second factor."
-WRONG_CODE = "The code is wrong or has been used already."
+CODE_IS_WRONG = "The code is wrong or has been used already."
 FAILED = "user.totp_failed"  # the action in the audit log
 
 
@@ -45,7 +54,7 @@ FAILED = "user.totp_failed"  # the action in the audit log
 @login_required
 @blueprint.arguments(TotpEnrolment())
 @blueprint.response(200, TotpSecret())
-@blueprint.alt_response(409, description=ALREADY_ENABLED)
+@raises(WRONG_PASSWORD, TOO_MANY_FAILED_SIGN_INS, SECOND_FACTOR_ON)
 def enroll(data: dict[str, str]) -> dict[str, str]:
     """Return a secret for an authenticator app; it replaces one that was not confirmed."""
     with current_password(current_caller().user_id, data["current_password"]) as user:
@@ -53,7 +62,7 @@ def enroll(data: dict[str, str]) -> dict[str, str]:
     try:
         secret = second_factor.enroll(db.session(), user)
     except second_factor.AlreadyEnabled:
-        raise Problem(409, f"{ALREADY_ENABLED} Remove it first.") from None
+        raise Problem(SECOND_FACTOR_ON, f"{ALREADY_ENABLED} Remove it first.") from None
     except service.NoSuchUser:
         raise account_deleted() from None
     issuer = settings_of(current_app).SERVICE_NAME
@@ -66,7 +75,7 @@ def enroll(data: dict[str, str]) -> dict[str, str]:
 @login_required
 @blueprint.arguments(TotpCode())
 @blueprint.response(200, RecoveryCodes())
-@blueprint.alt_response(409, description="No secret waits for its confirmation.")
+@raises(WRONG_CODE, SECOND_FACTOR_OFF)
 def confirm(data: dict[str, str]) -> dict[str, Any]:
     """Turn the second factor on with a code of the app; every other session ends. Shows the recovery codes once."""
     caller = current_caller()
@@ -76,7 +85,7 @@ def confirm(data: dict[str, str]) -> dict[str, Any]:
         )
     except (second_factor.NotEnabled, second_factor.AlreadyEnabled):
         raise Problem(
-            409, "No secret waits for its confirmation: request one first (POST /auth/totp/enroll)."
+            SECOND_FACTOR_OFF, "No secret waits for its confirmation: request one first (POST /auth/totp/enroll)."
         ) from None
     except second_factor.WrongCode:
         raise _wrong_code(caller.user_id, caller.user_id) from None
@@ -91,19 +100,19 @@ def confirm(data: dict[str, str]) -> dict[str, Any]:
 @login_required
 @blueprint.arguments(TotpRemoval())
 @blueprint.response(204)
-@blueprint.alt_response(409, description=NOT_ENABLED)
+@raises(WRONG_PASSWORD, WRONG_CODE, TOO_MANY_FAILED_SIGN_INS, SECOND_FACTOR_OFF)
 def disable(data: dict[str, str]) -> None:
     """Remove the second factor, with the password and a code or a recovery code; every session ends."""
     user_id = current_caller().user_id
     if not totp.is_enabled(db.session(), user_id):
-        raise Problem(409, NOT_ENABLED)
+        raise Problem(SECOND_FACTOR_OFF, NOT_ENABLED)
     with current_password(user_id, data["current_password"]):
         try:
             ended = second_factor.disable(
                 db.session(), user_id, data.get("code"), data.get("recovery_code"), origin=request_origin()
             )
         except second_factor.NotEnabled:
-            raise Problem(409, NOT_ENABLED) from None
+            raise Problem(SECOND_FACTOR_OFF, NOT_ENABLED) from None
         except second_factor.WrongCode:
             raise _wrong_code(user_id, user_id) from None
     sessions.revoke(ended)
@@ -115,7 +124,7 @@ def disable(data: dict[str, str]) -> None:
 @public("the token of the first step and the code in the body are the credentials")
 @blueprint.arguments(SecondFactor())
 @blueprint.response(200, Tokens())
-@blueprint.alt_response(401, description="The token is invalid or expired, or the code is wrong or has been used.")
+@raises(INVALID_TOKEN, WRONG_CREDENTIALS, TOO_MANY_FAILED_SIGN_INS)
 @target_limit("RATELIMIT_TOKEN", "mfa_token")
 def login(data: dict[str, str]) -> dict[str, Any]:
     """Complete a sign-in with the token of the first step and a code, or a recovery code if the app is lost.
@@ -140,10 +149,10 @@ def login(data: dict[str, str]) -> dict[str, Any]:
             )
         except second_factor.SignInOutdated:
             attempt.needs_second_factor()
-            raise unauthorized("The account has changed since the first step. Sign in again.") from None
+            raise unauthorized("The account has changed since the first step. Sign in again.", INVALID_TOKEN) from None
         except second_factor.WrongCode:
             sign_ins.record_failure(FAILED, user_id, actor_id=None)
-            raise unauthorized(WRONG_CODE) from None
+            raise unauthorized(CODE_IS_WRONG, WRONG_CREDENTIALS) from None
         attempt.succeeded()
     pair = token_pair(user, user_session)
     sign_ins.signed_in(user_id)
@@ -154,4 +163,4 @@ def login(data: dict[str, str]) -> dict[str, Any]:
 
 def _wrong_code(user_id: int, actor_id: int) -> Problem:
     sign_ins.record_failure(FAILED, user_id, actor_id=actor_id)
-    return Problem(403, WRONG_CODE, errors={"code": ["Is wrong."]})
+    return Problem(WRONG_CODE, CODE_IS_WRONG, errors={"code": ["Is wrong."]})

@@ -9,6 +9,7 @@ from flask import Response, jsonify
 from app.accounts import email_changes, service, sign_ins, verification
 from app.accounts.email_tasks import send_email_change_mail, send_verification_mail
 from app.accounts.password_check import current_password
+from app.accounts.problem_types import EMAIL_TAKEN, INVALID_TOKEN, TOO_MANY_FAILED_SIGN_INS, WRONG_PASSWORD
 from app.accounts.registration import NOT_QUEUED
 from app.accounts.schemas import ForgotPassword, Message
 from app.accounts.second_factor_schemas import EmailChange, EmailToken
@@ -21,12 +22,12 @@ from app.platform.security import sessions, tokens
 from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem, service_unavailable
+from app.platform.web.problem_types import VALIDATION_FAILED
+from app.platform.web.problems import Problem, raises, service_unavailable
 
 blueprint = Blueprint("email", __name__, description="Confirmation and change of e-mail addresses.")
 
-INVALID_LINK = "The token is invalid, expired or has been used already."
-EMAIL_TAKEN = "Another account has this e-mail."
+ADDRESS_TAKEN = "Another account has this e-mail."
 LINK_QUEUED = "If an account with this e-mail waits for its confirmation, an e-mail with a link is on its way."
 LINKS_QUEUED = "An e-mail with a link is on its way to the old and to the new address. The change needs both links."
 CHANGED = "The e-mail address has changed."
@@ -39,7 +40,7 @@ ONE_LINK_LEFT = "Confirmed. The e-mail address changes when the link in the othe
 @public("the token of the e-mail in the body is the credential")
 @blueprint.arguments(EmailToken())
 @blueprint.response(204)
-@blueprint.alt_response(401, description=INVALID_LINK)
+@raises(INVALID_TOKEN)
 @target_limit("RATELIMIT_TOKEN", "token")
 def verify(data: dict[str, str]) -> None:
     """Confirm the e-mail address of a new account; refreshed tokens then have all rights of the account."""
@@ -50,7 +51,8 @@ def verify(data: dict[str, str]) -> None:
             db.session(), user_id=int(claims["sub"]), expected=fingerprint, origin=request_origin()
         )
     except verification.VerificationRejected:
-        raise unauthorized("This link has been used already, or the address has changed since it was sent.") from None
+        message = "This link has been used already, or the address has changed since it was sent."
+        raise unauthorized(message, INVALID_TOKEN) from None
     sign_ins.reset(user.email, user.id)
 
 
@@ -79,7 +81,7 @@ def resend(data: dict[str, str]) -> dict[str, str]:
 @blueprint.arguments(EmailChange())
 @blueprint.response(202, Message())
 @blueprint.alt_response(200, schema=Message(), description="The service sends no e-mails, so the change is done.")
-@blueprint.alt_response(409, description="Another account has this e-mail; only if the service sends no e-mails.")
+@raises(WRONG_PASSWORD, TOO_MANY_FAILED_SIGN_INS, EMAIL_TAKEN)
 @target_limit("RATELIMIT_ACCOUNT_EMAIL", "email")
 def change(data: dict[str, str]) -> dict[str, str] | Response:
     """Change the e-mail address: the links in an e-mail to the old and in one to the new address confirm it.
@@ -90,7 +92,8 @@ def change(data: dict[str, str]) -> dict[str, str] | Response:
     with current_password(caller.user_id, data["current_password"]) as user:
         unchanged = user.email == data["email"]
     if unchanged:
-        raise Problem(422, "The account has this e-mail already.", errors={"email": ["Must be another address."]})
+        errors = {"email": ["Must be another address."]}
+        raise Problem(VALIDATION_FAILED, "The account has this e-mail already.", errors=errors)
     try:
         return start_change(caller.user_id, data["email"], session_id=caller.session_id)
     except service.NoSuchUser:
@@ -116,7 +119,7 @@ def start_change(
             return jsonify(message=CHANGED)
         email_changes.request_change(session, user_id, email, needs_old=needs_old, **asked)
     except service.EmailTaken:
-        raise Problem(409, EMAIL_TAKEN, errors={"email": ["Already taken."]}) from None
+        raise Problem(EMAIL_TAKEN, ADDRESS_TAKEN, errors={"email": ["Already taken."]}) from None
     sides: tuple[email_changes.Side, ...] = ("old", "new") if needs_old else ("new",)
     queued = [send_email_change_mail.try_delay(user_id, side) for side in sides]
     if not all(queued):
@@ -130,8 +133,7 @@ def start_change(
 @public("the token of the e-mail in the body is the credential")
 @blueprint.arguments(EmailToken())
 @blueprint.response(200, Message())
-@blueprint.alt_response(401, description=INVALID_LINK)
-@blueprint.alt_response(409, description=EMAIL_TAKEN)
+@raises(INVALID_TOKEN, EMAIL_TAKEN)
 @target_limit("RATELIMIT_TOKEN", "token")
 def confirm(data: dict[str, str]) -> dict[str, str]:
     """Confirm the change of an e-mail address at the old or at the new address."""
@@ -142,9 +144,10 @@ def confirm(data: dict[str, str]) -> dict[str, str]:
             db.session(), user_id=user_id, link_id=link_id, side=side, origin=request_origin()
         )
     except email_changes.ChangeRejected:
-        raise unauthorized("This link has been used already, or another change has replaced this one.") from None
+        message = "This link has been used already, or another change has replaced this one."
+        raise unauthorized(message, INVALID_TOKEN) from None
     except service.EmailTaken:
-        raise Problem(409, f"{EMAIL_TAKEN} The e-mail address of this account stays as it was.") from None
+        raise Problem(EMAIL_TAKEN, f"{ADDRESS_TAKEN} The e-mail address of this account stays as it was.") from None
     if result is None:
         return {"message": ONE_LINK_LEFT}
     user, ended = result

@@ -8,6 +8,14 @@ from flask import Response
 
 from app.accounts import notices, refresh_tokens, service, sign_ins
 from app.accounts.models import User
+from app.accounts.problem_types import (
+    ACCOUNT_SUSPENDED,
+    EMAIL_TAKEN,
+    INVALID_TOKEN,
+    TOO_MANY_FAILED_SIGN_INS,
+    WRONG_CREDENTIALS,
+    WRONG_PASSWORD,
+)
 from app.accounts.registration import register_unverified
 from app.accounts.schemas import (
     Credentials,
@@ -32,6 +40,7 @@ from app.accounts.token_responses import (
 )
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.idempotency import no_idempotency_key
 from app.platform.api.rate_limits import no_target_limit, rate_limit, target_limit
 from app.platform.database.base import db, utc_now
 from app.platform.security import sessions, tokens
@@ -46,7 +55,8 @@ from app.platform.security.access import (
 from app.platform.security.notices import notify
 from app.platform.telemetry.objectives import UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem, service_unavailable
+from app.platform.web.problem_types import VALIDATION_FAILED
+from app.platform.web.problems import Problem, raises, service_unavailable
 from app.platform.web.route_policy import Objective
 
 LOGIN = Objective(0.5, errors=0.02, availability=0.995)
@@ -64,11 +74,12 @@ RESET_EMAIL_QUEUED = "If an account with this e-mail exists, an e-mail with a li
 @objective(REGISTER)
 @public("a new user has no account yet")
 @blueprint.arguments(Registration())
+@no_idempotency_key("the e-mail is unique: a repeated registration creates nothing, and has no user to keep it for")
 @blueprint.response(201, Profile())
 @blueprint.alt_response(
     202, schema=Message(), description="An e-mail with a link was sent, or one that explains why not."
 )
-@blueprint.alt_response(409, description="An account with this e-mail exists already.")
+@raises(EMAIL_TAKEN)
 @target_limit("RATELIMIT_REGISTER", "email")
 def register(registration: dict[str, Any]) -> User | Response:
     """Create an account.
@@ -82,7 +93,7 @@ def register(registration: dict[str, Any]) -> User | Response:
         user = service.register(db.session(), **registration, origin=request_origin())
     except service.EmailTaken:
         raise Problem(
-            409, "An account with this e-mail exists already.", errors={"email": ["Already taken."]}
+            EMAIL_TAKEN, "An account with this e-mail exists already.", errors={"email": ["Already taken."]}
         ) from None
     sign_ins.reset(user.email, user.id)
     return user
@@ -96,8 +107,7 @@ def register(registration: dict[str, Any]) -> User | Response:
 @blueprint.arguments(Credentials())
 @blueprint.response(200, Tokens())
 @blueprint.alt_response(200, schema=SIGN_IN_RESULT, description="The tokens, or that a second factor is due.")
-@blueprint.alt_response(401, description="The e-mail or the password is wrong.")
-@blueprint.alt_response(403, description="The account is suspended.")
+@raises(WRONG_CREDENTIALS, ACCOUNT_SUSPENDED, TOO_MANY_FAILED_SIGN_INS)
 @no_target_limit("`sign_ins` counts the failures of the account")
 def login(credentials: dict[str, Any]) -> dict[str, Any] | Response:
     """Sign in with e-mail and password.
@@ -111,10 +121,10 @@ def login(credentials: dict[str, Any]) -> dict[str, Any] | Response:
             result = service.login(db.session(), **credentials, lifetime=session_lifetime(), origin=request_origin())
         except service.Suspended:
             attempt.succeeded()  # the password is right
-            raise Problem(403, SUSPENDED) from None
+            raise Problem(ACCOUNT_SUSPENDED, SUSPENDED) from None
         if result is None:
             sign_ins.record_failed_sign_in(credentials["email"])
-            raise unauthorized("The e-mail or the password is wrong.")
+            raise unauthorized("The e-mail or the password is wrong.", WRONG_CREDENTIALS)
         user, user_session = result
         if user_session is None:
             attempt.needs_second_factor()
@@ -133,7 +143,7 @@ def login(credentials: dict[str, Any]) -> dict[str, Any] | Response:
 @public("the refresh token in the body is the credential")
 @blueprint.arguments(RefreshToken())
 @blueprint.response(200, Tokens())
-@blueprint.alt_response(401, description="The token is invalid, expired or has been used already.")
+@raises(INVALID_TOKEN)
 @target_limit("RATELIMIT_TOKEN", "refresh_token")
 def refresh(data: dict[str, str]) -> dict[str, Any]:
     """Exchange a refresh token for new tokens; using a refresh token twice ends the session."""
@@ -149,9 +159,10 @@ def refresh(data: dict[str, str]) -> dict[str, Any]:
         )
     except refresh_tokens.TokenReused:
         sessions.revoke([session_id])
-        raise unauthorized("This token has been used before, so the session was ended. Sign in again.") from None
+        message = "This token has been used before, so the session was ended. Sign in again."
+        raise unauthorized(message, INVALID_TOKEN) from None
     except refresh_tokens.SessionEnded:
-        raise unauthorized("The session has ended. Sign in again.") from None
+        raise unauthorized("The session has ended. Sign in again.", INVALID_TOKEN) from None
     user = service.get(db.session(), user_id)
     if user is None:
         raise account_deleted()
@@ -188,6 +199,7 @@ def logout(data: dict[str, bool]) -> None:
 @login_required
 @blueprint.arguments(PasswordChange())
 @blueprint.response(204)
+@raises(WRONG_PASSWORD, TOO_MANY_FAILED_SIGN_INS)
 def change_password(data: dict[str, str]) -> None:
     """Change the caller's password; every other session of the user ends, and the user's API keys are revoked."""
     user_id = current_caller().user_id
@@ -203,7 +215,9 @@ def change_password(data: dict[str, str]) -> None:
             )
         except service.WrongPassword:
             sign_ins.record_failed_password_change(user_id)
-            raise Problem(403, "The current password is wrong.", errors={"current_password": ["Is wrong."]}) from None
+            raise Problem(
+                WRONG_PASSWORD, "The current password is wrong.", errors={"current_password": ["Is wrong."]}
+            ) from None
         except service.UnsuitablePassword as error:
             attempt.succeeded()  # the current password is right
             raise _unsuitable(error) from None
@@ -236,7 +250,7 @@ def forgot_password(data: dict[str, str]) -> dict[str, str]:
 @public("the token of the e-mail in the body is the credential")
 @blueprint.arguments(PasswordReset())
 @blueprint.response(204)
-@blueprint.alt_response(401, description="The token is invalid, expired or has been used already.")
+@raises(INVALID_TOKEN)
 @target_limit("RATELIMIT_TOKEN", "token")
 def reset_password(data: dict[str, str]) -> None:
     """Set a new password; every session of the user ends, and the user's API keys are revoked."""
@@ -253,7 +267,8 @@ def reset_password(data: dict[str, str]) -> None:
     except service.UnsuitablePassword as error:
         raise _unsuitable(error) from None
     except service.PasswordResetRejected:
-        raise unauthorized("This link has been used, or the password or account has changed since.") from None
+        message = "This link has been used, or the password or account has changed since."
+        raise unauthorized(message, INVALID_TOKEN) from None
     sessions.revoke(ended)
     if user := service.get(db.session(), user_id):
         sign_ins.reset(user.email, user_id)
@@ -261,4 +276,4 @@ def reset_password(data: dict[str, str]) -> None:
 
 
 def _unsuitable(error: service.UnsuitablePassword) -> Problem:
-    return Problem(422, "The request is invalid: see errors.", errors={"new_password": [str(error)]})
+    return Problem(VALIDATION_FAILED, "The request is invalid: see errors.", errors={"new_password": [str(error)]})

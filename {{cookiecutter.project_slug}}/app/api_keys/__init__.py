@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.api_keys import admin_views, service, views
+from app.api_keys.problem_types import PROBLEM_TYPES
 from app.api_keys.settings import ApiKeysSettings
 from app.platform.database.base import db
 from app.platform.feature import Feature
@@ -22,6 +23,7 @@ FEATURE = Feature(
     name="api_keys",
     blueprints=(views.blueprint, admin_views.blueprint),
     settings=ApiKeysSettings,
+    problem_types=PROBLEM_TYPES,
     personal_data=PersonalDataSource(("api_keys",), service.export, service.erase),
     revoke_credentials=service.revoke_all,
     init_app=_register_api_key_lookup,

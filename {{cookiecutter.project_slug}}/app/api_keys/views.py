@@ -7,18 +7,21 @@ from typing import Any
 from flask import current_app
 
 from app.api_keys import service
+from app.api_keys.problem_types import TOO_MANY_API_KEYS
 from app.api_keys.schemas import ApiKey, ApiKeyPage, CreatedApiKey, NewApiKey
 from app.api_keys.settings import ApiKeysSettings
 from app.platform.api.blueprints import Blueprint
+from app.platform.api.idempotency import idempotent
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
+from app.platform.database.deferred_commit import after_commit
 from app.platform.security.access import current_caller, login_required, recent_login_required, unauthorized
 from app.platform.security.notices import notify
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import CREATE, LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 
 blueprint = Blueprint("api_keys", __name__, description="Keys for programs that call the API on behalf of a user.")
 
@@ -29,8 +32,9 @@ blueprint = Blueprint("api_keys", __name__, description="Keys for programs that 
 @recent_login_required
 @login_required
 @blueprint.arguments(NewApiKey())
+@idempotent
 @blueprint.response(201, CreatedApiKey())
-@blueprint.alt_response(409, description=f"The user has {service.MAX_KEYS} valid keys already.")
+@raises(TOO_MANY_API_KEYS)
 def make(data: dict[str, Any]) -> dict[str, Any]:
     """Create a key.
 
@@ -47,9 +51,9 @@ def make(data: dict[str, Any]) -> dict[str, Any]:
     except service.SessionEnded:
         raise unauthorized("This session has ended. Sign in again.") from None
     except service.TooManyKeys:
-        raise Problem(409, f"You have {service.MAX_KEYS} keys already. Revoke one first.") from None
+        raise Problem(TOO_MANY_API_KEYS, f"You have {service.MAX_KEYS} keys already. Revoke one first.") from None
     created = {**{name: getattr(key, name) for name in ApiKey().fields}, "key": text}
-    notify(caller.user_id, "An API key was created.")
+    after_commit(db.session(), lambda: notify(caller.user_id, "An API key was created."))
     return created
 
 

@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
 from app.data_files import commands, runs, service, tasks
+from app.data_files.problem_types import PROBLEM_TYPES
 from app.data_files.settings import DataFilesSettings
 from app.data_files.views import blueprint
 from app.platform.database.base import db
@@ -48,6 +49,7 @@ FEATURE = Feature(
     name="data_files",
     blueprints=(blueprint,),
     settings=DataFilesSettings,
+    problem_types=PROBLEM_TYPES,
     scopes=("files:read", "files:write"),
     schedules={"data_files.delete_orphans": tasks.ORPHANS_INTERVAL},
     personal_data=PersonalDataSource(("data_files", "test_history"), service.export, erase),

@@ -11,6 +11,7 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import FileWrapper
 
 from app.data_files.models import DataFile
+from app.platform.web.problem_types import PRECONDITION_FAILED
 from app.platform.web.problems import Problem
 
 BUFFER_BYTES = 64 * 1024
@@ -43,7 +44,7 @@ def file_response(file: DataFile, content: BinaryIO) -> Response:
 def reject_other_file(file: DataFile) -> None:
     """Raise a 412 problem if the current request has an `If-Match` that does not name the content of the file."""
     if "If-Match" in request.headers and not request.if_match.contains(file.sha256):
-        raise Problem(412, "The file is not the one that If-Match names.")
+        raise Problem(PRECONDITION_FAILED, "The file is not the one that If-Match names.")
 
 
 def content_disposition(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -110,12 +110,23 @@ def find(session: Session, user_id: int, file_id: int) -> DataFile | None:
     return session.scalar(sa.select(DataFile).where(DataFile.id == file_id, DataFile.user_id == user_id))
 
 
-def delete(session: Session, storage: Storage, user_id: int, file_id: int, origin: RequestOrigin) -> bool:
-    """Delete a file but not the history of its tests; returns False if the user has no such file."""
+def delete(
+    session: Session,
+    storage: Storage,
+    user_id: int,
+    file_id: int,
+    origin: RequestOrigin,
+    check: Callable[[DataFile], None] = lambda _: None,
+) -> bool:
+    """Delete a file but not the history of its tests; returns False if the user has no such file.
+
+    `check` gets the locked file, and raises to reject the deletion.
+    """
     own = sa.select(DataFile).where(DataFile.id == file_id, DataFile.user_id == user_id)
     file = session.scalar(own.with_for_update())
     if file is None:
         return False
+    check(file)
     key = file.storage_key
     _record(session, "data_file.deleted", file, origin)
     session.delete(file)

@@ -14,12 +14,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from app.data_files import service
+from app.data_files.problem_types import FILE_TOO_LARGE, STORAGE_QUOTA_REACHED
 from app.data_files.settings import DataFilesSettings
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.request_parsing import MALFORMED_BODY, StrictParser
 from app.platform.database.base import db
 from app.platform.security.access import current_caller
 from app.platform.settings.declarations import settings_of
+from app.platform.web.problem_types import MALFORMED_REQUEST, UNSUPPORTED_MEDIA_TYPE, VALIDATION_FAILED
 from app.platform.web.problems import Problem, service_unavailable
 
 FORM_BYTES = 16 * 1024  # of a form besides its files
@@ -52,12 +54,14 @@ class UploadParser(StrictParser):
     def load_files(self, req: Request, schema: Schema) -> Any:
         """Return the text fields and files of a form; webargs's own method returns the files only."""
         if req.mimetype != "multipart/form-data":
-            raise Problem(415, "Send a form with a file, as multipart/form-data.")
+            raise Problem(UNSUPPORTED_MEDIA_TYPE, "Send a form with a file, as multipart/form-data.")
         _reject_before_reading(req.content_length or 0)
         form = _read_form(req, settings_of(current_app, DataFilesSettings).UPLOAD_MAX_BYTES)
         if duplicates := [name for name in form if len(form.getlist(name)) > 1]:
             raise Problem(
-                422, "The form names a field twice.", errors={name: ["Must be sent once."] for name in duplicates}
+                VALIDATION_FAILED,
+                "The form names a field twice.",
+                errors={name: ["Must be sent once."] for name in duplicates},
             )
         return self._makeproxy(form, schema)
 
@@ -82,7 +86,7 @@ def _reject_before_reading(length: int) -> None:
 def quota_exceeded(left: int, quota: int) -> Problem:
     """Return the problem of a file that does not fit into the user's storage."""
     message = f"Your files can have {quota} bytes in total, and {left} bytes are left. Delete files to make room."
-    return Problem(413, message, errors={"file": [f"Must have at most {left} bytes."]})
+    return Problem(STORAGE_QUOTA_REACHED, message, errors={"file": [f"Must have at most {left} bytes."]})
 
 
 def _read_form(req: Request, max_bytes: int) -> Form:
@@ -94,10 +98,10 @@ def _read_form(req: Request, max_bytes: int) -> Form:
     except RequestEntityTooLarge:
         if req.content_length is not None and req.content_length <= req.max_content_length:
             message = f"The form is too large: at most {PARTS} parts, and {FIELD_BYTES} bytes in a text field."
-            raise Problem(413, message) from None
+            raise Problem(FILE_TOO_LARGE, message) from None
         raise _too_large(max_bytes) from None
     except (ValueError, *MALFORMED_BODY):
-        raise Problem(400, "The form is malformed or incomplete.") from None
+        raise Problem(MALFORMED_REQUEST, "The form is malformed or incomplete.") from None
     except OSError as error:
         raise service_unavailable(NO_SPACE) from error
     if any(_size(file) > max_bytes for file in req.files.values()):
@@ -112,4 +116,4 @@ def _size(file: FileStorage) -> int:
 
 
 def _too_large(max_bytes: int) -> Problem:
-    return Problem(413, f"The file is too large: the limit is {max_bytes} bytes.")
+    return Problem(FILE_TOO_LARGE, f"The file is too large: the limit is {max_bytes} bytes.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Response, current_app, url_for
@@ -12,22 +13,33 @@ from app.data_files import runs, service
 from app.data_files.content import CSV, JSON, JSON_LINES, UnsupportedContent
 from app.data_files.downloads import file_response, reject_other_file
 from app.data_files.models import DataFile, TestRun
+from app.data_files.problem_types import (
+    FILE_TOO_LARGE,
+    STORAGE_QUOTA_REACHED,
+    TOO_MANY_UNFINISHED_TESTS,
+    UNSUPPORTED_FILE,
+)
 from app.data_files.schemas import File, FilePage, NewFile, NewTest, Test, TestPage
 from app.data_files.settings import DataFilesSettings
 from app.data_files.tasks import run_test
 from app.data_files.uploads import UploadBlueprint, quota_exceeded
 from app.platform.api.concurrency import concurrency_limit
+from app.platform.api.conditional import checks_if_match, etagged, own_etag, require_match
+from app.platform.api.idempotency import idempotent
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
+from app.platform.database.deferred_commit import after_commit
 from app.platform.operations.storage_owner import claim_once
 from app.platform.security.access import account_deleted, current_caller, login_or_api_key
 from app.platform.settings.declarations import settings_of
 from app.platform.storage import storage_of
 from app.platform.telemetry.objectives import CREATE, LIST, READ, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import RETRY_AFTER_SECONDS, Problem
+from app.platform.web.problems import RETRY_AFTER_SECONDS, Problem, raises
 from app.platform.web.route_policy import Objective
+
+FILE = File()
 
 START_TEST = Objective(0.5)
 TEST_STATUS = Objective(0.2)
@@ -63,8 +75,10 @@ def file_content(status: int, description: str) -> Callable[[Any], Any]:
 @objective(CREATE)
 @login_or_api_key("files:write")
 @blueprint.arguments(NewFile(), location="files")
+@idempotent
 @blueprint.response(201, File(), headers=LOCATION)
 @blueprint.doc(requestBody=FORM)
+@raises(UNSUPPORTED_FILE, FILE_TOO_LARGE, STORAGE_QUOTA_REACHED)
 def add(form: dict[str, FileStorage]) -> tuple[DataFile, dict[str, str]]:
     """Store a file. Its content decides the media type; a file that is neither CSV nor JSON is rejected."""
     name, stream = form["file"].filename or "", form["file"].stream
@@ -81,7 +95,7 @@ def add(form: dict[str, FileStorage]) -> tuple[DataFile, dict[str, str]]:
             origin=request_origin(),
         )
     except UnsupportedContent as error:
-        raise Problem(415, str(error), errors={"file": [str(error)]}) from None
+        raise Problem(UNSUPPORTED_FILE, str(error), errors={"file": [str(error)]}) from None
     except service.QuotaExceeded as error:
         raise quota_exceeded(error.left, settings.MAX_STORAGE_BYTES_PER_USER) from None
     except service.OwnerDeleted:
@@ -105,7 +119,8 @@ def files(query: dict[str, Any]) -> dict[str, Any]:
 @rate_limit("RATELIMIT_READ")
 @objective(READ)
 @login_or_api_key("files:read")
-@blueprint.response(200, File())
+@etagged
+@blueprint.response(200, FILE)
 def file(file_id: int) -> DataFile:
     """Return the name, type, size and checksum of a file."""
     return _get_owned_file(file_id)
@@ -116,9 +131,11 @@ def file(file_id: int) -> DataFile:
 @objective(UPDATE)
 @login_or_api_key("files:write")
 @blueprint.response(204)
+@checks_if_match
 def delete(file_id: int) -> None:
     """Delete a file but not the history of its tests."""
-    if not service.delete(db.session(), storage_of(current_app), current_caller().user_id, file_id, request_origin()):
+    session, user_id, check = db.session(), current_caller().user_id, partial(require_match, FILE)
+    if not service.delete(session, storage_of(current_app), user_id, file_id, request_origin(), check):
         raise _not_found("file")
 
 
@@ -129,8 +146,9 @@ def delete(file_id: int) -> None:
 @file_content(200, "The file.")
 @file_content(206, "The requested range.")
 @blueprint.alt_response(304, description="The content is unchanged: its ETag is in `If-None-Match`.")
-@blueprint.alt_response(412, description="The file is not the one that If-Match names.")
 @blueprint.alt_response(416, description="The file has no such range.")
+@own_etag
+@checks_if_match
 def content(file_id: int) -> Response:
     """Return the content of a file, or the requested range of it; the ETag is the SHA-256 checksum."""
     data_file = _get_owned_file(file_id)
@@ -146,7 +164,9 @@ def content(file_id: int) -> Response:
 @objective(START_TEST)
 @login_or_api_key("files:write")
 @blueprint.arguments(NewTest(), required=False)
+@idempotent
 @blueprint.response(202, Test(), headers=LOCATION)
+@raises(TOO_MANY_UNFINISHED_TESTS)
 def begin_test(_: dict[str, Any], file_id: int) -> tuple[TestRun, dict[str, str]]:
     """Start a test of a file: its number of rows, its columns with their types and missing values, its problems."""
     maximum = settings_of(current_app, DataFilesSettings).MAX_UNFINISHED_TESTS_PER_USER
@@ -156,8 +176,8 @@ def begin_test(_: dict[str, Any], file_id: int) -> tuple[TestRun, dict[str, str]
         message = (
             f"{maximum} of your tests have not finished, and a user can have no more: wait until one has finished."
         )
-        raise Problem(429, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
-    run_test.try_delay(run.id)
+        raise Problem(TOO_MANY_UNFINISHED_TESTS, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
+    after_commit(db.session(), lambda: run_test.try_delay(run.id))
     db.session().refresh(run)  # without a queue, the task is already finished
     return run, {"Location": url_for(".test", run_id=run.id)}
 
@@ -178,6 +198,7 @@ def tests(query: dict[str, Any]) -> dict[str, Any]:
 @rate_limit("RATELIMIT_READ")
 @objective(TEST_STATUS)
 @login_or_api_key("files:read")
+@etagged
 @blueprint.response(200, Test())
 def test(run_id: int) -> TestRun:
     """Return a test of a file, with its status and report."""

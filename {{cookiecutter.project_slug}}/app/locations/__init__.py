@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy.orm import Session
 
 from app.locations import service
+from app.locations.problem_types import PROBLEM_TYPES
 from app.locations.settings import LocationsSettings
 from app.locations.views import ACTIVE_USERS, blueprint
 from app.platform.feature import Feature
@@ -22,6 +23,7 @@ FEATURE = Feature(
     name="locations",
     blueprints=(blueprint,),
     settings=LocationsSettings,
+    problem_types=PROBLEM_TYPES,
     scopes=("locations:read", "locations:write"),
     personal_data=PersonalDataSource(("user_locations", "location_sharing"), service.export, _erase),
     personal_fields=("latitude", "longitude"),

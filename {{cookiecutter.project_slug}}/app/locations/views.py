@@ -11,6 +11,7 @@ from flask import Response, current_app, jsonify
 from app.audit import service as audit
 from app.locations import service, sharing
 from app.locations.models import LocationSharing
+from app.locations.problem_types import POSITION_QUOTA_REACHED
 from app.locations.quota import PositionQuota
 from app.locations.schemas import (
     Accepted,
@@ -25,6 +26,7 @@ from app.locations.schemas import (
 from app.locations.settings import LocationsSettings
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.concurrency import concurrency_slot
+from app.platform.api.idempotency import idempotent
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.components import platform_of
@@ -34,10 +36,9 @@ from app.platform.security.access import account_deleted, current_caller, login_
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import CREATE, LIST, READ, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 
 NO_SUCH_POSITION = "The caller has no position with this id."
-QUOTA_REACHED = "The caller has stored as many positions as one user may."
 
 blueprint = Blueprint("locations", __name__, description="Current and past positions of users.")
 
@@ -51,8 +52,9 @@ PAGE = LocationPage()
 @objective(CREATE)
 @login_or_api_key("locations:write")
 @blueprint.arguments(Position())
+@idempotent
 @blueprint.response(201, Location())
-@blueprint.alt_response(409, description=QUOTA_REACHED)
+@raises(POSITION_QUOTA_REACHED)
 def save(position: dict[str, Any]) -> Mapping[str, Any]:
     """Save a position of the caller."""
     with _reserved_room(1), autocommit_connection() as connection:
@@ -64,8 +66,9 @@ def save(position: dict[str, Any]) -> Mapping[str, Any]:
 @objective(CREATE)
 @login_or_api_key("locations:write")
 @blueprint.arguments(Batch())
+@idempotent
 @blueprint.response(201, Accepted())
-@blueprint.alt_response(409, description=QUOTA_REACHED)
+@raises(POSITION_QUOTA_REACHED)
 def save_batch(batch: dict[str, Any]) -> dict[str, int]:
     """Save up to 1000 positions of the caller, all or none."""
     with _reserved_room(len(batch["locations"])), autocommit_connection() as connection:
@@ -164,7 +167,7 @@ def _reserved_room(number: int) -> Iterator[None]:
     quota = platform_of(current_app).get_or_create(PositionQuota)
     left = quota.reserve(user_id, number, count_left)
     if left < number:
-        raise Problem(409, f"You can store {left} more positions, of {maximum} in total.")
+        raise Problem(POSITION_QUOTA_REACHED, f"You can store {left} more positions, of {maximum} in total.")
     try:
         yield
     except BaseException:

@@ -21,6 +21,8 @@ from app.platform.settings.fields import declarations
 from app.platform.statistics import Count
 from app.platform.tasks.celery import register_schedule
 from app.platform.telemetry.alerts import Alert
+from app.platform.web import problem_types
+from app.platform.web.problem_types import PLATFORM_TYPES, ProblemType
 
 Names = dict[tuple[str, str], list[str]]  # the owners of each name, by kind and name
 
@@ -37,8 +39,9 @@ class Feature:
     export and erasure; `export_name`: its member in an export, if that is not the name. `personal_fields`: exact names
     whose values are redacted in logs, traces and error reports. `request_headers`: headers that pages of other origins
     may send. `statistics`: figures for admins. `seeds`: what `flask init-db` runs. `alerts`: Prometheus alerts besides
-    those of the objectives. `revoke_credentials`: revokes what the feature issued in the name of a user, when the
-    password changes or all sessions end. `init_app`: anything else.
+    those of the objectives. `problem_types`: the types of the errors that its routes raise. `revoke_credentials`:
+    revokes what the feature issued in the name of a user, when the password changes or all sessions end. `init_app`:
+    anything else.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Feature:
     commands: tuple[click.Command, ...] = ()
     seeds: tuple[Seed, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    problem_types: tuple[ProblemType, ...] = ()
     revoke_credentials: RevokeCredentials | None = None
     init_app: Callable[[Flask], None] | None = None
 
@@ -75,6 +79,8 @@ def check_features(
         names["Command", command].append("the platform")
     for task in platform_schedules:
         names["Schedule", task].append("the platform")
+    for problem_type in PLATFORM_TYPES:
+        names["Problem type", problem_type.name].append("the platform")
     _add_settings(names, Settings)
     _add_settings(names, ComposeSettings)
     for feature in features:
@@ -97,6 +103,7 @@ def _declared_names(feature: Feature) -> Iterator[tuple[str, str]]:
         yield "Export member", feature.export_name or feature.name
     yield from (("Scope", scope) for scope in feature.scopes)
     yield from (("Schedule", task) for task in feature.schedules)
+    yield from (("Problem type", problem_type.name) for problem_type in feature.problem_types)
     yield from (("Command", command.name or "") for command in feature.commands)
 
 
@@ -107,6 +114,7 @@ def _problem(kind: str, name: str, owners: list[str]) -> str:
 
 def _register_feature(app: Flask, feature: Feature) -> None:
     """Register everything that a feature declares."""
+    problem_types.register(app, feature.problem_types)
     for blueprint in feature.blueprints:
         register_blueprint(app, blueprint)
     for command in feature.commands:

@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.platform.feature import Feature
 from app.privacy import commands, reapply, tasks, views
+from app.privacy.problem_types import PROBLEM_TYPES
 from app.privacy.schemas import EXPORT_HEADER
 from app.privacy.settings import PrivacySettings
 
@@ -19,6 +20,7 @@ FEATURE = Feature(
     name="privacy",
     blueprints=(views.blueprint,),
     settings=PrivacySettings,
+    problem_types=PROBLEM_TYPES,
     request_headers=(EXPORT_HEADER,),
     schedules={
         "privacy.sync_tombstones": tasks.MINUTE_SECONDS,

@@ -29,9 +29,10 @@ from app.platform.security.access import (
 from app.platform.storage import StorageUnavailable
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 from app.privacy import export, service, tasks
 from app.privacy.models import Erasure
+from app.privacy.problem_types import EXPORT_TOO_LARGE
 from app.privacy.reapply import tombstones_of
 from app.privacy.schemas import EXPORT_HEADER, ErasureBegun, Export, ExportHeaders
 
@@ -56,6 +57,7 @@ ENCRYPTED = {"type": "string", "description": "A JWE (RFC 7516, PBES2-HS512+A256
 @blueprint.alt_response(
     200, schema=ENCRYPTED, content_type="application/jose", description="The export; encrypted as application/jose."
 )
+@raises(EXPORT_TOO_LARGE)
 def data_export(headers: dict[str, Any]) -> Response:
     """Export all data that the service holds about the caller, as a file; a passphrase encrypts it."""
     session, user_id = db.session(), current_caller().user_id
@@ -70,7 +72,9 @@ def data_export(headers: dict[str, Any]) -> Response:
         return _attachment([export.encrypt(chunks, passphrase).encode()], "data-export.jwe", "application/jose")
     except export.TooLarge:
         message = f"At most {export.MAX_ENCRYPTED_BYTES} bytes can be encrypted: send the request without a passphrase."
-        raise Problem(422, "The export is too large to encrypt.", errors={EXPORT_HEADER: [message]}) from None
+        raise Problem(
+            EXPORT_TOO_LARGE, "The export is too large to encrypt.", errors={EXPORT_HEADER: [message]}
+        ) from None
 
 
 @blueprint.delete("/users/me")
@@ -81,7 +85,7 @@ def data_export(headers: dict[str, Any]) -> Response:
 @allow_unverified
 @blueprint.response(204)
 @blueprint.alt_response(202, schema=ErasureBegun(), description="The account is closed, and its data is being deleted.")
-@blueprint.alt_response(409, description="The caller is the only admin.")
+@raises(accounts.LAST_ADMIN)
 def erase() -> Response | None:
     """Erase the caller: the account and all its data. A task goes on if it takes longer than a request may."""
     session, user_id = db.session(), current_caller().user_id
@@ -90,7 +94,7 @@ def erase() -> Response | None:
     except accounts.NoSuchUser:
         raise account_deleted() from None
     except accounts.LastAdmin:
-        raise Problem(409, "You are the only admin: make another user an admin first.") from None
+        raise Problem(accounts.LAST_ADMIN, "You are the only admin: make another user an admin first.") from None
     sessions.revoke(erasure.session_ids)
     _store_tombstone(erasure)
     if _delete_data(user_id):

@@ -24,16 +24,25 @@ METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 BODY_LOCATIONS = {"json", "files", "form"}
 ID = 918273645546372819  # occurs nowhere by chance
 
-PUBLIC = {"/health", "/ready", "/docs", "/docs/<name>", *(f"/api/{version}/openapi.json" for version in VERSIONS)}
+PROBLEM_PAGES = {"/problems", "/problems/<name>"}
+PUBLIC = {
+    "/health",
+    "/ready",
+    "/docs",
+    "/docs/<name>",
+    *PROBLEM_PAGES,
+    *(f"/api/{version}/openapi.json" for version in VERSIONS),
+}
 WITHOUT_OBJECTIVE = {
     "/docs",
     "/docs/<name>",
+    *PROBLEM_PAGES,
     "/metrics",
     "/prometheus/metrics-http",
     *(f"/api/{version}/openapi.json" for version in VERSIONS),
 }
 LOGINS = {"login", "admin"}  # the access rules that reject API keys
-FILE_NAMES = {"/docs/<name>"}  # werkzeug's `safe_join` finds the file
+NAMES = {"/docs/<name>", "/problems/<name>"}  # werkzeug's `safe_join` finds the file; a dictionary has the types
 
 
 def access_problems(app: Flask) -> list[str]:
@@ -91,6 +100,26 @@ def target_problems(app: Flask) -> list[str]:
         for route in routes(app)
         if route.is_public and route.schemas.keys() & BODY_LOCATIONS
         if not route.policy.target_limit and not route.policy.no_target_limit_reason
+    ]
+
+
+def idempotency_problems(app: Flask) -> list[str]:
+    """Return the routes that create something and neither accept an idempotency key nor give a reason."""
+    return [
+        f"{route}: a request that is repeated after a lost answer creates a second item: put @idempotent or"
+        " @no_idempotency_key('<reason>') of app.platform.api.idempotency directly above @blueprint.response"
+        for route in routes(app)
+        if route.method == "POST" and 201 in route.documented_statuses
+        if not route.policy.accepts_idempotency_key and not route.policy.no_idempotency_key_reason
+    ]
+
+
+def etag_problems(app: Flask) -> list[str]:
+    """Return the routes that read one object and have no ETag."""
+    return [
+        f"{route}: put @etagged of app.platform.api.conditional directly above @blueprint.response"
+        for route in routes(app)
+        if route.method == "GET" and route.rule.arguments and not route.policy.has_etag
     ]
 
 
@@ -175,7 +204,7 @@ def path_problems(app: Flask) -> list[str]:
         f"{route}: write <int:{name}> instead of <{name}>"
         for route in all_routes(app)
         for name, converter in route.rule._converters.items()
-        if not isinstance(converter, IntegerConverter | UUIDConverter) and route.rule.rule not in FILE_NAMES
+        if not isinstance(converter, IntegerConverter | UUIDConverter) and route.rule.rule not in NAMES
     ]
 
 

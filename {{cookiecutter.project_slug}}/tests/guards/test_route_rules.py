@@ -272,3 +272,11 @@ def test_guard_reports_an_id_in_a_metric_label(new_app: Flask) -> None:
     assert problems[0].startswith(
         f"order_requests: the label 'path' contains an id of a request ('/orders/{route_rules.ID}')"
     )
+
+
+@pytest.mark.req("A9")
+def test_guard_reports_a_creating_route_without_idempotency_keys(new_app: Flask) -> None:
+    add_route(new_app, lambda blueprint, view: blueprint.response(201, Item())(compliant(view)), method="POST")
+
+    (problem,) = route_rules.idempotency_problems(new_app)
+    assert problem.startswith("POST /api/v1/orders: a request that is repeated")

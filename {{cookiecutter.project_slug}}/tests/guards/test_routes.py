@@ -34,6 +34,16 @@ def test_every_public_route_with_a_body_limits_its_target(app: Flask) -> None:
     assert route_rules.target_problems(app) == []
 
 
+@pytest.mark.req("A9")
+def test_every_route_that_creates_accepts_an_idempotency_key(app: Flask) -> None:
+    assert route_rules.idempotency_problems(app) == []
+
+
+@pytest.mark.req("A9")
+def test_every_read_of_one_object_has_an_etag(app: Flask) -> None:
+    assert route_rules.etag_problems(app) == []
+
+
 @pytest.mark.fault("F38")
 @pytest.mark.req("S10")
 def test_router_redirects_to_no_route(app: Flask) -> None:

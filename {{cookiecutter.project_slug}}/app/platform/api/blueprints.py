@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flask import Flask
 from werkzeug.routing import IntegerConverter, Map
 
-from app.platform.api import openapi, request_parsing, versions
+from app.platform.api import openapi, problem_pages, request_parsing, versions
 from app.platform.api.request_parsing import Blueprint
 from app.platform.api.versions import LEGACY, VERSIONS, url_prefix
 from app.platform.settings.declarations import settings_of
@@ -28,11 +28,12 @@ class IdConverter(IntegerConverter):
 
 
 def init_app(app: Flask) -> None:
-    """Set up the versions, request parsing and the specifications."""
+    """Set up the versions, request parsing, the specifications and the pages about problems."""
     app.url_map.converters["int"] = IdConverter
     versions.init_app(app)
     request_parsing.init_app(app)
     openapi.init_app(app)
+    problem_pages.init_app(app)
 
 
 def register_blueprint(app: Flask, blueprint: Blueprint, versions: Sequence[str] = VERSIONS) -> None:

@@ -18,6 +18,7 @@ from prometheus_client import Counter
 
 from app.platform.components import Platform, platform_of
 from app.platform.settings.declarations import concurrency_settings
+from app.platform.web.problem_types import OVERLOADED
 from app.platform.web.problems import Problem
 from app.platform.web.request_state import current_request, request_state
 from app.platform.web.route_policy import View, policy_of
@@ -84,7 +85,7 @@ def _acquire(platform: Platform, setting: str) -> Semaphore:
         return slot
     REFUSED.labels(setting.removeprefix("CONCURRENCY_").lower()).inc()
     message = f"Too many requests of this kind are running. Try again in {RETRY_AFTER_SECONDS} s."
-    raise Problem(503, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    raise Problem(OVERLOADED, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def _keep_slot_while_streaming(response: Response) -> Response:

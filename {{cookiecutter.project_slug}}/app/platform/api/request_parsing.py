@@ -15,6 +15,12 @@ from webargs.flaskparser import FlaskParser, is_json_request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from app.platform.api.value_limits import SPARE_VALUES, lists, max_commas
+from app.platform.web.problem_types import (
+    BODY_TOO_LARGE,
+    MALFORMED_REQUEST,
+    UNSUPPORTED_MEDIA_TYPE,
+    VALIDATION_FAILED,
+)
 from app.platform.web.problems import Problem, http_error_response
 from app.platform.web.request_state import current_request
 
@@ -40,7 +46,9 @@ class StrictParser(FlaskParser):
         if _has_no_body(req) and not _requires_body():
             return missing
         if not is_json_request(req):
-            raise Problem(415, "Send the body as JSON, with the header Content-Type: application/json.")
+            raise Problem(
+                UNSUPPORTED_MEDIA_TYPE, "Send the body as JSON, with the header Content-Type: application/json."
+            )
         try:
             return json.loads(
                 _body(req).decode(),
@@ -49,11 +57,11 @@ class StrictParser(FlaskParser):
                 object_pairs_hook=_reject_duplicates,
             )
         except UnicodeDecodeError:
-            raise Problem(400, "The body is not valid UTF-8.") from None
+            raise Problem(MALFORMED_REQUEST, "The body is not valid UTF-8.") from None
         except RecursionError:
-            raise Problem(400, "The body is nested too deeply.") from None
+            raise Problem(MALFORMED_REQUEST, "The body is nested too deeply.") from None
         except ValueError as error:
-            raise Problem(400, f"The body is not valid JSON: {error}.") from None
+            raise Problem(MALFORMED_REQUEST, f"The body is not valid JSON: {error}.") from None
 
     def handle_error(self, error: ValidationError, *args: Any, **options: Any) -> NoReturn:
         """Reject the request. The traceback is dropped: its frames hold the body, and marshmallow's holds the error."""
@@ -84,7 +92,7 @@ def declared_inputs(view: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _malformed_body_response(_error: Exception) -> Response:
-    return http_error_response(Problem(400, "The body is incomplete, or its chunks are malformed."))
+    return http_error_response(Problem(MALFORMED_REQUEST, "The body is incomplete, or its chunks are malformed."))
 
 
 def _body(req: Request) -> bytes:
@@ -99,7 +107,7 @@ def _body(req: Request) -> bytes:
 
 
 def _too_large(limit: int | None) -> Problem:
-    return Problem(413, f"The body is larger than {limit} bytes.")
+    return Problem(BODY_TOO_LARGE, f"The body is larger than {limit} bytes.")
 
 
 def _check_value_count(body: bytes, schema: Schema) -> None:
@@ -110,7 +118,9 @@ def _check_value_count(body: bytes, schema: Schema) -> None:
     limit = max_commas(type(schema)) + SPARE_VALUES
     if body.count(b",") > limit:
         errors = {name: [str(field.length.error)] for name, field in lists(schema)}
-        raise Problem(422, f"The body has too many values: at most {limit:g} are possible here.", errors=errors)
+        raise Problem(
+            VALIDATION_FAILED, f"The body has too many values: at most {limit:g} are possible here.", errors=errors
+        )
 
 
 def _empty_if_none(view: Callable[..., Any], status: int) -> Callable[..., Any]:
@@ -136,7 +146,7 @@ def _reject_constant(name: str) -> NoReturn:
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object; raises `ValueError` for duplicate members, because parsers differ in which one they use."""
     if len(pairs) > MAX_MEMBERS:
-        raise Problem(422, f"An object in the body has more than {MAX_MEMBERS} members.")
+        raise Problem(VALIDATION_FAILED, f"An object in the body has more than {MAX_MEMBERS} members.")
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("an object has a duplicate member")
@@ -159,10 +169,10 @@ def _reject_undeclared_query() -> None:
         return
     view = current_app.view_functions[req.endpoint or ""]
     if len(req.args) > MAX_MEMBERS:
-        raise Problem(422, f"The query has more than {MAX_MEMBERS} parameters.")
+        raise Problem(VALIDATION_FAILED, f"The query has more than {MAX_MEMBERS} parameters.")
     if duplicates := [name for name, values in req.args.lists() if len(values) > 1]:
         errors = {name: ["Must be sent once."] for name in duplicates}
-        raise Problem(422, "The query names a parameter twice.", errors=errors)
+        raise Problem(VALIDATION_FAILED, "The query names a parameter twice.", errors=errors)
     if req.args and not any(item["in"] == "query" for item in declared_inputs(view)):
         errors = {name: ["Unknown field."] for name in req.args}
-        raise Problem(422, "This route accepts no query parameters.", errors=errors)
+        raise Problem(VALIDATION_FAILED, "This route accepts no query parameters.", errors=errors)

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
 
 from app.platform.database import errors, statement_budget
+from app.platform.database.deferred_commit import DeferrableSession, is_deferred
 from app.platform.database.encryption import Keyring, set_keyring
 from app.platform.database.engine import connect_arguments, engine_options, install_client_timeouts
 from app.platform.database.pool_metrics import instrument_pool
@@ -82,7 +83,7 @@ class Base(orm.DeclarativeBase):
 
 
 # Rows are not reloaded after a commit: a request uses the values that it wrote.
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+db = SQLAlchemy(model_class=Base, session_options={"class_": DeferrableSession, "expire_on_commit": False})
 migrate = Migrate()
 
 if TYPE_CHECKING:
@@ -101,13 +102,20 @@ def rows_changed(session: orm.Session, statement: sa.UpdateBase) -> int:
     return cast("sa.CursorResult[Any]", session.execute(statement)).rowcount
 
 
+def lock_sqlite(session: orm.Session) -> None:
+    """Lock the whole database until the commit if it is SQLite, which has no row locks; call it before you read."""
+    connection = session.connection()
+    if connection.dialect.name == "sqlite" and not cast(Any, connection.connection).in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def autocommit_connection() -> AbstractContextManager[sa.Connection]:
     """Return a connection for a request that sends exactly one statement, a read or a write; committed at the end.
 
     On PostgreSQL that is one round trip instead of three with BEGIN and COMMIT. A session, which tracks objects, costs
     twice the CPU time for it (`make bench` of the template). Use a session for more than one statement.
     """
-    if db.session.registry.has() and db.session().in_transaction():
+    if db.session.registry.has() and (db.session().in_transaction() or is_deferred(db.session())):
         # A second connection could deadlock: every thread may wait for one while it uses its first.
         return _session_connection()
     engine = db.engine

@@ -16,6 +16,7 @@ from flask import Flask, Response
 from sqlalchemy import exc
 from sqlalchemy.orm.exc import StaleDataError
 
+from app.platform.web.problem_types import RESOURCE_DELETED
 from app.platform.web.problems import Problem, http_error_response, retry_later_response, unexpected_error_response
 
 logger = logging.getLogger(__name__)
@@ -138,6 +139,6 @@ def _error_response(error: Exception) -> Response:
     if error_class is ROW_DELETED:
         logger.warning("a row was deleted during the request: %s", error)
         message = "Something that the request refers to was deleted in the meantime. Read it again before you retry."
-        return http_error_response(Problem(HTTPStatus.CONFLICT, message))
+        return http_error_response(Problem(RESOURCE_DELETED, message))
     logger.error("database %s: %s", error_class.name, error)
     return retry_later_response()

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.platform.database.base import Model
+from app.platform.database.deferred_commit import commit_now
 
 ONLY_ROW = 1
 
@@ -28,7 +29,7 @@ def database_id(session: Session) -> str:
     if identity is None:
         session.add(DatabaseIdentity(id=ONLY_ROW, value=uuid.uuid4().hex))
         try:
-            session.commit()
+            commit_now(session)  # the storage keeps this id, also if the request fails
         except IntegrityError:  # another process created it at the same time
             session.rollback()
         identity = session.get_one(DatabaseIdentity, ONLY_ROW)

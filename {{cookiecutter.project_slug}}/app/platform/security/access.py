@@ -16,6 +16,16 @@ from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.logging import bind_context
 from app.platform.web.caller import KEY_PREFIX, Caller
 from app.platform.web.client_address import is_private_client
+from app.platform.web.problem_types import (
+    ACCOUNT_DELETED,
+    AUTHENTICATION_REQUIRED,
+    EMAIL_UNVERIFIED,
+    LOGIN_REQUIRED,
+    MISSING_SCOPE,
+    PERMISSION_DENIED,
+    SECOND_FACTOR_REQUIRED,
+    ProblemType,
+)
 from app.platform.web.problems import Problem
 from app.platform.web.request_state import current_request, request_state
 from app.platform.web.route_policy import Access, View, policy_of
@@ -123,11 +133,11 @@ def _check_access(app: Flask) -> None:
         return  # no view runs: the response is a 404, a 405, or the list of methods
     policy = policy_of(app.view_functions[request.endpoint or ""])
     if policy.access is None:
-        raise Problem(403, "This route declares no access rule, so every call is rejected.")
+        raise Problem(PERMISSION_DENIED, "This route declares no access rule, so every call is rejected.")
     policy.access.check()
     caller = request_state().caller
     if caller is not None and not caller.verified and not policy.allows_unverified:
-        raise Problem(403, UNVERIFIED)
+        raise Problem(EMAIL_UNVERIFIED, UNVERIFIED)
     if policy.recent_login:
         step_up.require_recent(current_caller())
 
@@ -238,7 +248,7 @@ def _require_caller() -> Caller:
 
 def _require_login() -> None:
     if current_api_key():
-        raise Problem(403, "API keys cannot do this: sign in.")
+        raise Problem(LOGIN_REQUIRED, "API keys cannot do this: sign in.")
     _require_caller()
 
 
@@ -246,7 +256,7 @@ def _require_login_or_scope() -> None:
     caller = _require_caller()
     scope = policy_of(current_app.view_functions[current_request().endpoint or ""]).scope
     if caller.session_id is None and scope not in caller.scopes:
-        raise Problem(403, f"This API key lacks the scope {scope}.")
+        raise Problem(MISSING_SCOPE, f"This API key lacks the scope {scope}.")
 
 
 def _require_admin() -> None:
@@ -255,15 +265,15 @@ def _require_admin() -> None:
     if caller.role != "admin":
         for record in platform_of(current_app).get_or_create(AdminRefusals):
             record(caller)
-        raise Problem(403, "Only admins may do this.")
+        raise Problem(PERMISSION_DENIED, "Only admins may do this.")
     if not caller.mfa and settings_of(current_app).ADMIN_TOTP_REQUIRED:
-        raise Problem(403, NO_SECOND_FACTOR)
+        raise Problem(SECOND_FACTOR_REQUIRED, NO_SECOND_FACTOR)
 
 
 def _require_operator() -> None:
     expected = settings_of(current_app).METRICS_TOKEN
     if not expected:
-        raise Problem(403, "Closed until METRICS_TOKEN is set.")
+        raise Problem(PERMISSION_DENIED, "Closed until METRICS_TOKEN is set.")
     if not hmac.compare_digest(_bearer_token().encode(), expected.encode()):
         raise unauthorized("Send the operators' token: Authorization: Bearer <METRICS_TOKEN>.")
 
@@ -275,14 +285,14 @@ def _require_operator_or_private_network() -> None:
         _require_operator()
 
 
-def unauthorized(message: str) -> Problem:
+def unauthorized(message: str, kind: ProblemType = AUTHENTICATION_REQUIRED) -> Problem:
     """Return a 401 problem for missing or invalid credentials."""
-    return Problem(401, message, headers={"WWW-Authenticate": "Bearer"})
+    return Problem(kind, message, headers={"WWW-Authenticate": "Bearer"})
 
 
 def account_deleted() -> Problem:
     """Return a 401 problem for valid credentials whose account has been deleted."""
-    return unauthorized("This account no longer exists. Sign in with another account.")
+    return unauthorized("This account no longer exists. Sign in with another account.", ACCOUNT_DELETED)
 
 
 PUBLIC = Access("public", _allow)

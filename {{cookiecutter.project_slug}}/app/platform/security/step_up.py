@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from app.platform.components import platform_of
 from app.platform.settings.declarations import settings_of
 from app.platform.web.caller import Caller
+from app.platform.web.problem_types import RECENT_LOGIN_REQUIRED
 from app.platform.web.problems import Problem
 
 
@@ -38,4 +39,4 @@ def require_recent(caller: Caller) -> None:
     how = platform_of(current_app).get_or_create(StepUp).instruction
     challenge = f'Bearer error="insufficient_user_authentication", error_description="{how}", max_age="{seconds}"'
     message = f"This needs a proof of the password in the last {seconds} s. {how}"
-    raise Problem(401, message, headers={"WWW-Authenticate": challenge})
+    raise Problem(RECENT_LOGIN_REQUIRED, message, headers={"WWW-Authenticate": challenge})

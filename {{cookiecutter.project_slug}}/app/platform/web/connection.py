@@ -19,6 +19,7 @@ from gunicorn.workers.gthread import TConn
 from werkzeug.exceptions import RequestTimeout
 
 from app.platform.web.headers import SECURITY_HEADERS
+from app.platform.web.problem_types import OVERLOADED, default_uri
 from app.platform.web.problems import MIME_TYPE
 
 PEEK_BYTES = 8192  # enough for the headers of most requests; a larger buffer costs each of them more
@@ -175,7 +176,8 @@ def discard_rest(environ: Mapping[str, Any]) -> bool:
 def refusal(status: HTTPStatus, detail: str, headers: dict[str, str]) -> bytes:
     """Return the response to a request that was not read: a problem document (RFC 9457)."""
     request_id = f"{random.getrandbits(128):032x}"
-    document = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "instance": ""}
+    type_uri = OVERLOADED.uri if status == OVERLOADED.status else default_uri(status)
+    document = {"type": type_uri, "title": status.phrase, "status": status, "detail": detail, "instance": ""}
     body = f"{json.dumps({**document, 'message': detail, 'request_id': request_id})}\n".encode()
     fields = SECURITY_HEADERS | headers | {"Content-Type": MIME_TYPE, "Content-Length": str(len(body))}
     fields |= {"Connection": "close", "X-Request-ID": request_id}

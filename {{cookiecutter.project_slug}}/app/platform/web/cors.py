@@ -9,10 +9,13 @@ from app.platform.components import platform_of
 from app.platform.settings.declarations import settings_of
 from app.platform.settings.origins import origin_pattern
 
-ALLOWED_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID")
+ALLOWED_HEADERS = (
+    *("Authorization", "Content-Type", "X-API-Key", "X-Request-ID"),
+    *("Idempotency-Key", "If-Match", "If-None-Match"),
+)
 EXPOSED_HEADERS = (
     *("X-Request-ID", "Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
-    *("Content-Disposition", "ETag", "Deprecation", "Sunset", "Link"),
+    *("Content-Disposition", "ETag", "Deprecation", "Sunset", "Link", "Idempotency-Replayed"),
 )
 PREFLIGHT_MAX_AGE_SECONDS = 600
 

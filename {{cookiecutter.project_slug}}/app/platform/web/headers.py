@@ -11,6 +11,7 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from app.platform.settings.declarations import settings_of
 from app.platform.web.client_address import ClientAddress
+from app.platform.web.problem_types import UNTRUSTED_HOST
 from app.platform.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -67,4 +68,4 @@ def init_app(app: Flask) -> None:
 def _reject_untrusted_host() -> None:
     trusted = settings_of(current_app).TRUSTED_HOSTS
     if request.blueprint not in PROBES and not host_is_trusted(request.headers.get("Host", ""), trusted):
-        raise Problem(400, "The Host header is not trusted. To accept this host, add it to TRUSTED_HOSTS.")
+        raise Problem(UNTRUSTED_HOST, "The Host header is not trusted. To accept this host, add it to TRUSTED_HOSTS.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -12,7 +12,10 @@ from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
 
+from app.platform.web import problem_types
+from app.platform.web.problem_types import ProblemType
 from app.platform.web.request_state import request_state
+from app.platform.web.route_policy import View, policy_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,21 +38,34 @@ DETAILS = {
 class Problem(HTTPException):
     """An error that becomes a problem response.
 
-    `errors`: messages by field; nested fields as `items.3.name`.
+    `kind`: its type, or an HTTP status that says it all. `errors`: messages by field; nested fields as `items.3.name`.
     """
 
     def __init__(
         self,
-        status: int,
+        kind: ProblemType | int,
         message: str,
         *,
         errors: Mapping[str, list[str]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(description=message)
-        self.code = status
+        if isinstance(kind, ProblemType):
+            self.code, self.type_uri = kind.status, kind.uri
+        else:
+            self.code, self.type_uri = kind, problem_types.default_uri(kind)
         self.errors = dict(errors or {})
         self.headers = dict(headers or {})
+
+
+def raises(*types: ProblemType) -> Callable[[View], View]:
+    """Declare the types of problems that a route raises besides those of the platform; the specification lists them."""
+
+    def decorate(view: View) -> View:
+        policy_of(view).problem_types += types
+        return view
+
+    return decorate
 
 
 def service_unavailable(message: str) -> Problem:
@@ -58,7 +74,8 @@ def service_unavailable(message: str) -> Problem:
 
 
 def init_app(app: Flask) -> None:
-    """Return a problem response for every error, including unexpected exceptions."""
+    """Register the types, and return a problem response for every error, including unexpected exceptions."""
+    problem_types.init_app(app)
     app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(Exception, unexpected_error_response)
 
@@ -67,16 +84,19 @@ def http_error_response(error: HTTPException) -> Response:
     """Return the problem response of an HTTP error, with the headers of the error such as `Allow`."""
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     errors = _bounded(_flatten(_field_errors(error)))
-    response = problem_response(status, _message(error, errors), errors)
+    type_uri = error.type_uri if isinstance(error, Problem) else problem_types.default_uri(status)
+    response = problem_response(status, type_uri, _message(error, errors), errors)
     for name, value in _headers(error):
         response.headers[name] = value
     return response
 
 
-def problem_response(status: int, message: str, errors: Mapping[str, list[str]] | None = None) -> Response:
+def problem_response(
+    status: int, type_uri: str, message: str, errors: Mapping[str, list[str]] | None = None
+) -> Response:
     """Return a response with a problem document (RFC 9457, section 3)."""
     document: dict[str, Any] = {
-        "type": "about:blank",
+        "type": type_uri,
         "title": HTTP_STATUS_CODES.get(status, "Unknown Error"),
         "status": status,
         "detail": message,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from app.platform.web.problem_types import ProblemType
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 ATTRIBUTE = "route_policy"  # functools.wraps copies it to the wrappers of a view
@@ -50,6 +52,11 @@ class RoutePolicy:
     statement_seconds: float | None = None  # that a statement may take
     objective: Objective | None = None
     no_objective_reason: str = ""
+    has_etag: bool = False
+    checks_if_match: bool = False
+    accepts_idempotency_key: bool = False
+    no_idempotency_key_reason: str = ""
+    problem_types: tuple[ProblemType, ...] = ()  # that the view raises itself
 
 
 def policy_of(view: Callable[..., Any]) -> RoutePolicy:

@@ -56,6 +56,20 @@ def test_listed_origin_can_read_errors(cors_client: FlaskClient) -> None:
     assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
 
 
+@pytest.mark.req("S9", "A9")
+def test_listed_origin_may_repeat_and_condition_requests(cors_client: FlaskClient) -> None:
+    names = {"idempotency-key", "if-match", "if-none-match"}
+    origin = {"Origin": "https://app.example.org"}
+
+    preflight = cors_client.options(
+        PATH, headers={**PREFLIGHT, **origin, "Access-Control-Request-Headers": ", ".join(sorted(names))}
+    )
+    exposed = cors_client.get(PATH, headers=origin).headers["Access-Control-Expose-Headers"]
+
+    assert set(preflight.headers["Access-Control-Allow-Headers"].lower().split(", ")) == names
+    assert {"ETag", "Idempotency-Replayed"} <= set(exposed.split(", "))
+
+
 @pytest.mark.req("S9")
 def test_without_cors_origins_every_origin_is_rejected(client: FlaskClient) -> None:
     response = client.options(PATH, headers={**PREFLIGHT, "Origin": "https://app.example.org"})

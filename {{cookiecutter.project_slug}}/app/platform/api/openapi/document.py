@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,21 +12,23 @@ from flask import Flask
 from flask_smorest.spec.plugins import FlaskPlugin
 from werkzeug.http import HTTP_STATUS_CODES
 
-from app.platform.api.openapi import problems
+from app.platform.api.openapi import problems, request_headers
 from app.platform.api.openapi.examples import example
 from app.platform.api.versions import deprecations_of
 from app.platform.components import platform_of
 from app.platform.security.access import ADMIN, ApiKeys
 from app.platform.settings.declarations import settings_of
+from app.platform.web.problem_types import BLANK, ProblemType, possible_uris, problem_types_of
 from app.platform.web.route_policy import policy_of
 
 SCHEMAS = "#/components/schemas/"
 DESCRIPTION = (
     "Every error is a problem document (RFC 9457) with the id of its request and, for invalid input, a message per "
-    "field. Lists are paginated: send `next` back as `cursor` until it is null. Ids count up from 1, so clients whose "
-    "integers have 53 bits can read them. Rate limits apply to each user, or to each client address without a login; "
-    "the `RateLimit-*` headers report the remaining requests. Members and parameters that are not described here are "
-    "rejected in requests. Responses may gain new members and enum values."
+    "field. Its `type` names the kind of error: `x-problem-types` lists those of a response, and `GET /problems` "
+    "explains them. Lists are paginated: send `next` back as `cursor` until it is null. Ids count up from 1, so clients "
+    "whose integers have 53 bits can read them. Rate limits apply to each user, or to each client address without a "
+    "login; the `RateLimit-*` headers report the remaining requests. Members and parameters that are not described here "
+    "are rejected in requests. Responses may gain new members and enum values."
 )
 SECURITY_SCHEMES = {
     "bearer": {
@@ -49,6 +51,8 @@ HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit-Reset": {"description": "Seconds until another request is allowed.", "type": "integer"},
     "Retry-After": {"description": "Seconds to wait before a retry.", "type": "integer", "required": True},
     "WWW-Authenticate": {"description": "The authentication scheme (RFC 9110).", "required": True},
+    "ETag": {"description": "Identifies the content, for `If-None-Match` and `If-Match` (RFC 9110)."},
+    "Idempotency-Replayed": {"description": "`true` if this is the stored answer to an earlier request."},
     "Deprecation": {"description": "When this version was or will be deprecated (RFC 9745).", "required": True},
     "Sunset": {"description": "When this version will be removed (RFC 8594)."},
     "Link": {"description": "The documentation, and this route in the successor version (RFC 5829).", "required": True},
@@ -89,9 +93,15 @@ class Operation:
         """Whether a rate limit applies."""
         return not policy_of(self.view).no_rate_limit_reason
 
+    @property
+    def problem_types(self) -> tuple[ProblemType, ...]:
+        """The types of problems that the operation declares."""
+        return policy_of(self.view).problem_types
+
     def error_statuses(self) -> Iterator[int]:
         """Yield the error statuses that the operation can return, in addition to those that it declares."""
-        return problems.possible_statuses(
+        yield from (problem_type.status for problem_type in self.problem_types)
+        yield from problems.possible_statuses(
             takes_body="requestBody" in self.generated,
             is_public=self.is_public,
             has_identifier="{" in self.path,
@@ -127,7 +137,7 @@ def complete_document(app: Flask, version: str, generated: Mapping[str, Any]) ->
         "tags": [{**tag, "name": _tag(tag["name"])} for tag in generated.get("tags", [])],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": _schemas(paths, schemas),
+            "schemas": _with_types(app, _schemas(paths, schemas)),
             "responses": {
                 error.name: _shared_response(error, status, extra) for status, error in problems.ERROR_RESPONSES.items()
             },
@@ -186,30 +196,47 @@ def _tag(name: str) -> str:
 def _complete_operation(
     operation: Operation, name: str, schemas: Mapping[str, Any], extra: tuple[str, ...]
 ) -> dict[str, Any]:
-    generated = operation.generated
+    generated, policy = operation.generated, policy_of(operation.view)
     for media_type in generated.get("requestBody", {}).get("content", {}).values():
         media_type.setdefault("example", example(media_type["schema"], schemas))
     headers = COMMON_HEADERS + (RATE_LIMIT_HEADERS if operation.is_limited else ()) + extra
     responses = {int(status): response for status, response in generated.get("responses", {}).items()}
+    if policy.has_etag and operation.method == "get":
+        responses.setdefault(304, {"description": request_headers.NOT_MODIFIED})
     for status in operation.error_statuses():
         responses.setdefault(status, {})
     if operation.needs_recent_login:
         responses[HTTPStatus.UNAUTHORIZED] = {"description": problems.STEP_UP}
+    parameters = [*generated.get("parameters", []), *request_headers.parameters(policy, operation.method)]
     return {
         **generated,
+        **({"parameters": parameters} if parameters else {}),
         "operationId": generated.get("operationId", name),  # `@blueprint.doc(operationId=...)` takes precedence
         "tags": [_tag(tag) for tag in generated["tags"]],
         "security": operation.security(),
         "responses": {
-            str(status): _response(status, responses[status], headers, schemas) for status in sorted(responses)
+            str(status): _response(
+                status,
+                responses[status],
+                (*headers, *request_headers.response_headers(policy, status)),
+                schemas,
+                _types(operation, status),
+            )
+            for status in sorted(responses)
         },
     }
 
 
 def _response(
-    status: int, declared: Mapping[str, Any], headers: tuple[str, ...], schemas: Mapping[str, Any]
+    status: int,
+    declared: Mapping[str, Any],
+    headers: tuple[str, ...],
+    schemas: Mapping[str, Any],
+    types: Sequence[ProblemType],
 ) -> dict[str, Any]:
-    """Return one response of an operation; an error without its own description refers to the shared response."""
+    """Return one response of an operation; an error of its shared types only refers to the shared response."""
+    if types:
+        declared = {"description": " ".join(problem_type.meaning for problem_type in types)}
     has_description = declared.get("description") not in (None, HTTPStatus(status).phrase)
     if status in problems.ERROR_RESPONSES and not has_description:
         return {"$ref": f"#/components/responses/{problems.ERROR_RESPONSES[status].name}"}
@@ -219,7 +246,8 @@ def _response(
     if status >= HTTPStatus.BAD_REQUEST:
         if status in problems.ERROR_RESPONSES:
             response["headers"] |= _references(problems.ERROR_RESPONSES[status].headers)
-        response.setdefault("content", problems.content(status, description))
+        uris = response["x-problem-types"] = possible_uris(status, types)
+        response.setdefault("content", problems.content(status, description, uris))
     for media_type in response.get("content", {}).values():
         media_type.setdefault("example", example(media_type.get("schema", {}), schemas))
     return response
@@ -227,7 +255,21 @@ def _response(
 
 def _shared_response(error: problems.ErrorResponse, status: int, extra: tuple[str, ...]) -> dict[str, Any]:
     headers = _references(COMMON_HEADERS + RATE_LIMIT_HEADERS + error.headers + extra)
-    return {"description": error.description, "headers": headers, "content": problems.content(status, error.detail)}
+    uris = possible_uris(status, ())
+    content = problems.content(status, error.detail, uris)
+    return {"description": error.description, "headers": headers, "x-problem-types": uris, "content": content}
+
+
+def _types(operation: Operation, status: int) -> list[ProblemType]:
+    """Return the types that the operation declares for a status."""
+    return [problem_type for problem_type in operation.problem_types if problem_type.status == status]
+
+
+def _with_types(app: Flask, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Add the list of all types to the schema of problems."""
+    types = [BLANK, *(problem_type.uri for problem_type in problem_types_of(app).values())]
+    schemas["Problem"]["properties"]["type"] |= {"enum": types}
+    return schemas
 
 
 def _references(headers: tuple[str, ...]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from marshmallow import Schema, fields
 from werkzeug.http import HTTP_STATUS_CODES
 
+from app.platform.web.problem_types import PATH
 from app.platform.web.problems import DETAILS, MIME_TYPE
 
 INSTANCE = {"example": "/api/v1/items/3"}
@@ -19,7 +20,9 @@ REQUEST_ID = {"example": "1d178a501a9b41cb873da2d8a51de140"}
 class ProblemSchema(Schema):
     """A problem document (RFC 9457)."""
 
-    type = fields.String(required=True, metadata={"example": "about:blank"})
+    type = fields.String(
+        required=True, metadata={"description": f"The kind of error, a path: `GET {PATH}` explains each."}
+    )
     title = fields.String(required=True, metadata={"description": "The name of the HTTP status."})
     status = fields.Integer(required=True, metadata={"description": "The HTTP status."})
     detail = fields.String(required=True, metadata={"description": "The cause of this error."})
@@ -120,10 +123,10 @@ def possible_statuses(*, takes_body: bool, is_public: bool, has_identifier: bool
     yield from COMMON_STATUSES
 
 
-def content(status: int, detail: str) -> dict[str, Any]:
-    """Return the content of an error response, with an example."""
+def content(status: int, detail: str, types: Sequence[str]) -> dict[str, Any]:
+    """Return the content of an error response, with an example of the first of its types."""
     example: dict[str, Any] = {
-        "type": "about:blank",
+        "type": types[0],
         "title": HTTP_STATUS_CODES[status],
         "status": status,
         "detail": detail,

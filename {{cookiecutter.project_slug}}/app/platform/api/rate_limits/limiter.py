@@ -24,6 +24,7 @@ from app.platform.security.access import (
     unverified_caller,
 )
 from app.platform.settings.declarations import rate_limit_settings, settings_of
+from app.platform.web.problem_types import RATE_LIMITED, ProblemType
 from app.platform.web.problems import Problem
 from app.platform.web.request_state import RateLimitResult, current_request, request_state
 from app.platform.web.route_policy import RoutePolicy, View, policy_of
@@ -139,10 +140,10 @@ class ServiceLimiter(Limiter):
         return rejection(limit.name, message, wait)
 
 
-def rejection(name: str, message: str, wait: int) -> Problem:
-    """Return a 429 problem that names the seconds to wait, and count it as a refusal of the limit with this name."""
+def rejection(name: str, message: str, wait: int, kind: ProblemType = RATE_LIMITED) -> Problem:
+    """Return a problem that names the seconds to wait, and count it as a refusal of the limit with this name."""
     REFUSED.labels(name).inc()
-    return Problem(429, message, headers={"Retry-After": str(wait)})
+    return Problem(kind, message, headers={"Retry-After": str(wait)})
 
 
 def _session_is_revoked() -> bool:

@@ -1,0 +1,279 @@
+"""A request that is repeated with its idempotency key has one effect and gets the same answer."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from app.accounts.models import User
+from app.api_keys.models import ApiKey
+from app.data_files.models import DataFile, TestRun
+from app.idempotency.models import IdempotencyKey
+from app.locations.models import UserLocation
+from app.platform.api.idempotency import IdempotencyStore
+from app.platform.components import platform_of
+from app.platform.database.base import db
+from app.platform.operations.storage_owner import require_ownership
+from app.platform.redis.client import redis_of
+from app.platform.storage import Storage
+from tests.accounts.factory import bearer
+from tests.conftest import ReplaceComponent
+from tests.idempotency.conftest import KEY, POSITION, Send, assert_replayed, count
+from tests.samples import create_object
+from tests.statements import recorded_statements
+
+pytestmark = pytest.mark.req("A9")
+
+
+NEW_KEY = {"json": {"name": "a key", "scopes": ["profile:read"]}, "path": "/api/v1/api-keys"}
+
+
+def test_repeated_request_creates_once(session: Session, send: Send) -> None:
+    first, second = send(), send()
+
+    assert first.status_code == 201
+    assert_replayed(first, second)
+    assert count(session, UserLocation) == 1
+
+
+def test_repeated_request_on_another_replica_creates_once(session: Session, send: Send, replica: FlaskClient) -> None:
+    first, second = send(), send(client=replica)
+
+    assert_replayed(first, second)
+    assert count(session, UserLocation) == 1
+
+
+def test_batch_is_saved_once(session: Session, send: Send) -> None:
+    batch = {"json": {"locations": [POSITION] * 3}, "path": "/api/v1/locations/batch"}
+
+    first, second = send(**batch), send(**batch)
+
+    assert_replayed(first, second)
+    assert count(session, UserLocation) == 3
+
+
+def test_repeated_creation_of_a_key_returns_the_key_that_is_not_stored_in_plain_text(
+    session: Session, send: Send
+) -> None:
+    first, second = send(**NEW_KEY), send(**NEW_KEY)
+
+    assert_replayed(first, second)
+    assert count(session, ApiKey) == 1
+    stored = session.execute(sa.text("SELECT answer FROM idempotency_keys")).scalar_one()
+    assert stored.startswith("enc:")
+    assert first.get_json()["key"] not in stored
+
+
+def upload(content: bytes = b"a,b\n1,2\n", name: str = "a.csv") -> dict[str, Any]:
+    return {"json": None, "data": {"file": (BytesIO(content), name)}, "path": "/api/v1/data-files"}
+
+
+def test_repeated_upload_stores_one_file(session: Session, send: Send, storage: Storage) -> None:
+    first, second = send(**upload()), send(**upload())
+
+    assert_replayed(first, second)
+    assert first.headers["Location"]
+    assert count(session, DataFile) == 1
+    assert len(list(storage.list_keys("data-files/"))) == 1
+
+
+@pytest.mark.parametrize("other", [upload(b"a,b\n1,3\n"), upload(name="b.csv")], ids=["content", "name"])
+def test_key_of_another_upload_is_rejected(send: Send, storage: Storage, other: dict[str, Any]) -> None:
+    send(**upload())
+
+    response = send(**other)
+
+    assert response.get_json()["type"] == "/problems/idempotency-key-reused"
+
+
+def test_repeated_request_starts_one_test(app: Flask, session: Session, user: User, send: Send) -> None:
+    file_id = create_object(app, session, user, "file_id")
+    request = {"json": {}, "path": f"/api/v1/data-files/{file_id}/tests"}
+
+    first, second = send(**request), send(**request)
+
+    assert first.status_code == 202
+    assert_replayed(first, second)
+    assert count(session, TestRun) == 1
+    if app.extensions["celery"].conf.task_always_eager:  # the task began after the commit, and found the test
+        assert session.scalars(sa.select(TestRun.attempts)).one() == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"json": {**POSITION, "latitude": 1.0}}, {"path": "/api/v2/locations"}],
+    ids=["body", "route"],
+)
+def test_key_of_another_request_is_rejected(session: Session, send: Send, other: dict[str, Any]) -> None:
+    send()
+
+    response = send(**other)
+
+    assert (response.status_code, response.get_json()["type"]) == (422, "/problems/idempotency-key-reused")
+    assert count(session, UserLocation) == 1
+
+
+@pytest.mark.parametrize("key", ["", " ", "two words", "é", "x" * 256], ids=["empty", "blank", "space", "é", "long"])
+def test_malformed_key_is_rejected(session: Session, send: Send, key: str) -> None:
+    response = send(headers={}, environ_overrides={"HTTP_IDEMPOTENCY_KEY": key})
+
+    assert (response.status_code, response.get_json()["type"]) == (400, "/problems/idempotency-key-malformed")
+    assert "from 1 to 255 characters of visible ASCII" in response.get_json()["message"]
+    assert count(session, UserLocation) == 0
+
+
+def test_longest_key_is_accepted(session: Session, send: Send) -> None:
+    key = "~" * 255
+
+    assert_replayed(send(key), send(key))
+
+
+def test_keys_of_users_never_meet(app: Flask, session: Session, send: Send, other_user: User) -> None:
+    first = send()
+
+    other = send(headers=bearer(app, other_user))
+
+    assert other.status_code == 201
+    assert "Idempotency-Replayed" not in other.headers
+    assert other.get_json()["user_id"] != first.get_json()["user_id"]
+    assert count(session, UserLocation) == 2
+
+
+@pytest.mark.parametrize("invalid", [{"latitude": 91, "longitude": 0}, {}], ids=["value", "member"])
+def test_rejected_request_stores_nothing(session: Session, send: Send, invalid: dict[str, Any]) -> None:
+    assert send(json=invalid).status_code == 422
+
+    assert count(session, IdempotencyKey) == 0
+    assert send().status_code == 201
+
+
+def test_failed_request_stores_nothing_and_can_be_repeated(
+    app: Flask, session: Session, send: Send, replace_component: ReplaceComponent
+) -> None:
+    store = platform_of(app).get(IdempotencyStore)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("after the effect")
+
+    replace_component(IdempotencyStore(store.find, fail))
+    failed = send()
+    replace_component(store)
+
+    assert failed.status_code == 500
+    assert count(session, UserLocation) == 0
+    assert send().status_code == 201
+
+
+def test_storage_keeps_its_owner_after_a_failed_upload(
+    app: Flask, session: Session, send: Send, storage: Storage, replace_component: ReplaceComponent
+) -> None:
+    store = platform_of(app).get(IdempotencyStore)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("after the effect")
+
+    replace_component(IdempotencyStore(store.find, fail))
+    failed = send(**upload())
+    replace_component(store)
+
+    assert failed.status_code == 500
+    assert count(session, DataFile) == 0
+    require_ownership(session, storage)  # raises if the database has lost the id that the storage has
+    assert send(**upload()).status_code == 201
+
+
+def test_rejection_after_the_limit_stores_nothing(session: Session, send: Send) -> None:
+    for number in range(20):
+        send(f"key-{number}", **NEW_KEY)
+
+    response = send("another", **NEW_KEY)
+
+    assert (response.status_code, response.get_json()["type"]) == (409, "/problems/too-many-api-keys")
+    assert count(session, IdempotencyKey) == 20
+
+
+def test_concurrent_requests_have_one_effect(
+    app: Flask, session: Session, send: Send, replace_component: ReplaceComponent
+) -> None:
+    store, both_looked = platform_of(app).get(IdempotencyStore), Barrier(2, timeout=60)
+
+    def find(*arguments: Any) -> Any:
+        found = store.find(*arguments)
+        both_looked.wait()
+        return found
+
+    replace_component(IdempotencyStore(find, store.save))
+    responses: list[TestResponse] = []
+    threads = [Thread(target=lambda: responses.append(send(client=app.test_client()))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    replace_component(store)
+
+    created, conflict = sorted(responses, key=lambda response: response.status_code)
+    assert (created.status_code, conflict.status_code) == (201, 409)
+    assert conflict.get_json()["type"] == "/problems/idempotency-conflict"
+    assert conflict.headers["Retry-After"] == "1"
+    assert count(session, UserLocation) == 1
+    assert_replayed(created, send())
+
+
+def test_erased_user_leaves_no_key(client: FlaskClient, session: Session, send: Send, headers: dict[str, str]) -> None:
+    send()
+
+    assert client.delete("/api/v1/users/me", headers=headers).status_code == 204
+
+    assert count(session, IdempotencyKey) == 0
+
+
+def test_undecryptable_answer_is_a_conflict(session: Session, send: Send) -> None:
+    send()
+    session.execute(sa.text("UPDATE idempotency_keys SET answer = 'enc:00000000:gAAAAAlost'"))
+    session.commit()
+
+    response = send()
+
+    assert (response.status_code, response.get_json()["type"]) == (409, "/problems/idempotency-conflict")
+    assert count(session, UserLocation) == 1
+
+
+def statements(app: Flask, send: Any) -> int:
+    with app.app_context(), recorded_statements(db.engine) as recorded:
+        assert send().status_code == 201
+    return len(recorded)
+
+
+def test_key_costs_two_statements_and_its_absence_none(
+    app: Flask, client: FlaskClient, headers: dict[str, str], send: Send
+) -> None:
+    def without_key() -> TestResponse:
+        return client.post("/api/v1/locations", json=POSITION, headers=headers)
+
+    without_key()  # counts the user's positions once
+
+    plain = statements(app, without_key)  # without Redis, one of them looks the session up
+    first, repeated = statements(app, send), statements(app, send)
+
+    assert plain == (1 if redis_of(app) else 2)
+    assert (first, repeated) == (plain + 2, plain)
+
+
+def test_key_is_ignored_where_nothing_is_created(
+    client: FlaskClient, session: Session, headers: dict[str, str]
+) -> None:
+    responses = [
+        client.patch("/api/v1/users/me", json={"display_name": name}, headers={**headers, "Idempotency-Key": KEY})
+        for name in ("Ada", "Grace")
+    ]
+
+    assert [response.get_json()["display_name"] for response in responses] == ["Ada", "Grace"]
+    assert count(session, IdempotencyKey) == 0
