@@ -6,7 +6,7 @@ from typing import Any
 
 from app.accounts import reauthentication, sign_ins, user_sessions
 from app.accounts.models import UserSession
-from app.accounts.problem_types import TOO_MANY_FAILED_SIGN_INS, WRONG_PASSWORD
+from app.accounts.problem_types import WRONG_PASSWORD
 from app.accounts.refresh_tokens import SessionEnded
 from app.accounts.schemas import Tokens
 from app.accounts.service import WrongPassword
@@ -18,10 +18,16 @@ from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.security import sessions
-from app.platform.security.access import current_caller, login_required, recent_login_required, unauthorized
+from app.platform.security.access import (
+    allow_unverified,
+    current_caller,
+    login_required,
+    recent_login_required,
+    unauthorized,
+)
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem, raises
+from app.platform.web.problems import Problem
 
 blueprint = Blueprint("sessions", __name__, description="The caller's sessions.")
 
@@ -58,8 +64,10 @@ def end_session(session_id: int) -> None:
 @concurrency_limit("CONCURRENCY_HASHING")
 @objective(UPDATE)
 @login_required
+@allow_unverified
 @blueprint.arguments(PasswordProof())
 @blueprint.response(200, Tokens())
+@raises(WRONG_PASSWORD, TOO_MANY_FAILED_SIGN_INS)
 def reauthenticate(data: dict[str, str]) -> dict[str, Any]:
     """Prove the password again, which sensitive actions need; returns new tokens of the same session.
 

@@ -25,10 +25,10 @@ SCHEMAS = "#/components/schemas/"
 DESCRIPTION = (
     "Every error is a problem document (RFC 9457) with the id of its request and, for invalid input, a message per "
     "field. Its `type` names the kind of error: `x-problem-types` lists those of a response, and `GET /problems` "
-    "explains them. Lists are paginated: send `next` back as `cursor` until it is null. Ids count up from 1, so clients "
-    "whose integers have 53 bits can read them. Rate limits apply to each user, or to each client address without a "
-    "login; the `RateLimit-*` headers report the remaining requests. Members and parameters that are not described here "
-    "are rejected in requests. Responses may gain new members and enum values."
+    "explains them. Lists are paginated: send `next` back as `cursor` until it is null. Ids count up from 1, so "
+    "clients whose integers have 53 bits can read them. Rate limits apply to each user, or to each client address "
+    "without a login; the `RateLimit-*` headers report the remaining requests. Members and parameters that are not "
+    "described here are rejected in requests. Responses may gain new members and enum values."
 )
 SECURITY_SCHEMES = {
     "bearer": {
