@@ -22,7 +22,7 @@ class UnsuitablePassword(ValueError):
 
 
 def general_problem(password: str, service_name: str) -> str | None:
-    """Return why nobody may use a password, or None."""
+    """Return why no account may have a password, or None."""
     if is_breached(password):
         return BREACHED
     return SERVICE if _resembles(password, service_name) else None
