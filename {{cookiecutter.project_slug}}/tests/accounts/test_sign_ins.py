@@ -55,7 +55,7 @@ def test_unknown_account_gets_the_same_responses(client: FlaskClient, user: User
     }
 
     known, unknown = (
-        [(response.status_code, response.get_json()["message"][:60]) for response in found]
+        [(response.status_code, response.get_json()["message"][:56]) for response in found]
         for found in responses.values()
     )
     assert known == unknown
