@@ -6,7 +6,7 @@ from typing import Any
 
 from app.accounts import reauthentication, sign_ins, user_sessions
 from app.accounts.models import UserSession
-from app.accounts.problem_types import WRONG_PASSWORD
+from app.accounts.problem_types import TOO_MANY_FAILED_SIGN_INS, WRONG_PASSWORD
 from app.accounts.refresh_tokens import SessionEnded
 from app.accounts.schemas import Tokens
 from app.accounts.service import WrongPassword
@@ -27,7 +27,7 @@ from app.platform.security.access import (
 )
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 
 blueprint = Blueprint("sessions", __name__, description="The caller's sessions.")
 
@@ -36,6 +36,7 @@ blueprint = Blueprint("sessions", __name__, description="The caller's sessions."
 @rate_limit("RATELIMIT_LIST")
 @objective(LIST)
 @login_required
+@allow_unverified
 @blueprint.arguments(PageQuery(), location="query")
 @blueprint.response(200, SessionPage())
 def own_sessions(query: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def own_sessions(query: dict[str, Any]) -> dict[str, Any]:
 @objective(UPDATE)
 @recent_login_required
 @login_required
+@allow_unverified
 @blueprint.response(204)
 @blueprint.alt_response(404, description="No active session of the caller has this id.")
 def end_session(session_id: int) -> None:
