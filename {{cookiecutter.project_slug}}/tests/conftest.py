@@ -101,8 +101,8 @@ def migrated_database(postgres: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def plan_server(request: pytest.FixtureRequest) -> PostgresServer | InstalledServer:
-    """The server whose query plans are tested: PostgreSQL, or that of TEST_DATABASE_URL."""
+def database_server(request: pytest.FixtureRequest) -> PostgresServer | InstalledServer:
+    """PostgreSQL, or the server of TEST_DATABASE_URL."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         return InstalledServer(url)
     server: PostgresServer = request.getfixturevalue("postgres")

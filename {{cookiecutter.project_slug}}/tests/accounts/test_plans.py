@@ -42,9 +42,9 @@ QUERIES: dict[str, Callable[[Session], object]] = {
 
 
 @pytest.fixture(scope="module")
-def engine(plan_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
+def engine(database_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
     """A separate database with many users."""
-    with long_tables(plan_server, "user_plans", fill) as engine:
+    with long_tables(database_server, "user_plans", fill) as engine:
         yield engine
 
 

@@ -45,9 +45,9 @@ QUERIES: dict[str, Callable[[Session], object]] = {
 
 
 @pytest.fixture(scope="module")
-def engine(plan_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
+def engine(database_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
     """A separate database with many keys."""
-    with long_tables(plan_server, "api_key_plans", fill) as engine:
+    with long_tables(database_server, "api_key_plans", fill) as engine:
         yield engine
 
 

@@ -55,9 +55,9 @@ QUERIES: dict[str, Callable[[Session], object]] = {
 
 
 @pytest.fixture(scope="module")
-def engine(plan_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
+def engine(database_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
     """A separate database with many entries."""
-    with long_tables(plan_server, "audit_plans", fill) as engine:
+    with long_tables(database_server, "audit_plans", fill) as engine:
         yield engine
 
 

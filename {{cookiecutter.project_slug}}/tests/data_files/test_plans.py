@@ -64,8 +64,8 @@ QUERIES: dict[str, Callable[[Session], object]] = {
 
 
 @pytest.fixture(scope="module")
-def engine(plan_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
-    with long_tables(plan_server, "plans_of_files", fill) as engine:
+def engine(database_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
+    with long_tables(database_server, "plans_of_files", fill) as engine:
         yield engine
 
 

@@ -38,7 +38,7 @@ def fill(sql: FillSql) -> list[str]:
         f"""INSERT INTO user_locations (user_id, latitude, longitude, recorded_at, created_at)
             SELECT 8, 52, 13, {sql.time("0")}, {sql.ago("0")} FROM {sql.numbers(SAME_TIME)}""",
         f"""INSERT INTO user_locations (user_id, latitude, longitude, recorded_at, created_at)
-            SELECT 9, 52, 13, {sql.time("60 * n")}, {sql.ago("0")} FROM {sql.numbers(MANY)}""",
+            SELECT 9, 52, 13, {sql.time("9 * n")}, {sql.ago("0")} FROM {sql.numbers(MANY)}""",
     ]
 
 
@@ -59,8 +59,8 @@ QUERIES: dict[str, Callable[[Session], object]] = {
 
 
 @pytest.fixture(scope="module")
-def engine(plan_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
-    with long_tables(plan_server, "plans_of_positions", fill) as engine:
+def engine(database_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
+    with long_tables(database_server, "plans_of_positions", fill) as engine:
         yield engine
 
 
@@ -73,7 +73,7 @@ def test_query_reads_no_whole_table(engine: sa.Engine, name: str) -> None:
 @pytest.mark.req("D1", "A6")
 @pytest.mark.fault("F62")
 def test_late_page_of_a_user_with_many_positions_reads_few_rows(engine: sa.Engine) -> None:
-    cursor = (TIME + timedelta(minutes=MANY // 10), ROWS + SAME_TIME + MANY // 10)
+    cursor = (TIME + timedelta(seconds=9 * (MANY // 10)), ROWS + SAME_TIME + MANY // 10)
 
     assert_page_is_read_from_an_index(engine, lambda session: service.history(session, 9, 50, cursor))
 
