@@ -38,6 +38,7 @@ def upgrade():
     op.alter_column("users", "age", type_=sa.Text())
     op.alter_column("users", "display_name", nullable=False)
     op.create_check_constraint("ck_users_age", "users", "age > 0")
+    op.drop_constraint(op.f("ck_users_role"), "users")
     op.drop_column("users", "last_login_at")
     op.drop_table("erasures")
 """
