@@ -22,6 +22,6 @@ for part in "$folder"/part*; do
   awk -v rules="$rules" 'rules && !previous && /^[A-Z]/ { print "-- squawk-ignore " rules } { print; previous = $0 }' "$part"
 done >"$folder/annotated.sql"
 squawk "$folder/annotated.sql" || {
-  echo 'docs/migrations.md shows a safe form of each change: see "What `make check` rejects".' >&2
+  echo "docs/migrations.md shows a safe form of each change, and how to exclude a rule." >&2
   exit 1
 }
