@@ -1,4 +1,8 @@
-"""The service on MariaDB, selected by DATABASE_URL: migrations up and down, and the service's own tests."""
+"""The service on MariaDB, selected by DATABASE_URL: migrations up and down, and the service's own tests.
+
+MARIADB_URL, such as mysql://user:password@127.0.0.1:3306/, selects an installed server instead of a container. Its user
+may create databases; two of them, `suite` and `migrations`, must exist and be empty.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,9 @@ def is_up(container: str) -> bool:
 @pytest.fixture(scope="module")
 def mariadb() -> Iterator[str]:
     """The URL of a MariaDB server; it ends in a slash, to which a database name can be appended."""
+    if url := os.environ.get("MARIADB_URL"):
+        yield url
+        return
     password = secrets.token_hex(16)
     options = ("--env", f"MARIADB_ROOT_PASSWORD={password}", "--publish", "127.0.0.1::3306")
     container = docker("run", "--detach", *options, IMAGE).strip()
@@ -63,7 +70,15 @@ def test_migrations_upgrade_and_downgrade(service: Path, service_venv: Path, mar
 
 
 # The tests that use the database, besides those of the features; the others do not depend on it.
-DATABASE_TESTS = ("tests/attacks/test_sql.py", "tests/platform/database", "tests/migrations/test_migrations.py")
+DATABASE_TESTS = (
+    "tests/attacks/test_sql.py",
+    "tests/attacks/test_deleted_rows.py",
+    "tests/platform/database",
+    "tests/migrations",
+)
+# The tests that use the server of TEST_DATABASE_URL, though they are marked `running`.
+SERVER_TESTS = ("tests/migrations/test_migration_errors.py", "tests/migrations/test_models.py")
+LARGE_TABLE_ROWS = "1000000"
 
 
 @pytest.mark.req("S4", "D2")
@@ -73,3 +88,12 @@ def test_service_tests_pass_on_mariadb(service: Path, service_venv: Path, mariad
     tests = [path for path in (*features, *DATABASE_TESTS) if (service / path).exists() and path != "tests/platform"]
 
     run(["python", "-m", "pytest", "-m", "database and not running", *tests], service, env)
+
+
+@pytest.mark.req("D1", "D3", "S4")
+@pytest.mark.fault("F62", "F63")
+def test_large_tables_and_interrupted_migrations_on_mariadb(service: Path, service_venv: Path, mariadb: str) -> None:
+    settings = {"TEST_DATABASE_URL": f"{mariadb}suite", "PLAN_ROWS": LARGE_TABLE_ROWS}
+    plans = [str(path.relative_to(service)) for path in sorted(service.glob("tests/*/test_plans.py"))]
+
+    run(["python", "-m", "pytest", *SERVER_TESTS, *plans], service, service_environment(service_venv, **settings))

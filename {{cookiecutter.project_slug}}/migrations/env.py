@@ -17,9 +17,12 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DropTableOp, MigrationScript, UpgradeOps
 from alembic.util import CommandError
 from flask import current_app
+from sqlalchemy.exc import DBAPIError
 
 from app.platform.database.base import UtcDateTime, db, migration_engine
 from app.platform.database.encryption import EncryptedText
+from app.platform.database.migration_errors import LOCK_LOST, errors_in_words
+from app.platform.database.migration_journal import MigrationJournal
 from app.platform.database.serving_account import grant
 from app.platform.retries import attempts
 from app.platform.settings.declarations import Settings, settings_of
@@ -56,9 +59,21 @@ def run_online(settings: Settings) -> None:
         )
         reject_newer_database()
         connection.rollback()  # ends the read transaction: Alembic commits only transactions that it began itself
+        journal = record_revisions(connection)
         with upgrade_hint(), context.begin_transaction():
             context.run_migrations()
+        journal.drop()
         grant(connection, settings)
+
+
+def record_revisions(connection: sa.Connection) -> MigrationJournal:
+    """Make the journal record what each revision does, and skip what a revision that stopped half-way has done."""
+    journal = MigrationJournal(connection)
+    for script in context.script.walk_revisions():
+        for direction in ("upgrade", "downgrade"):
+            migration = getattr(script.module, direction)
+            setattr(script.module, direction, journal.wrap(f"{direction} of revision {script.revision}", migration))
+    return journal
 
 
 def is_own(_item: object, name: str | None, kind: str, reflected: bool, model: object) -> bool:
@@ -122,8 +137,11 @@ def migration_lock(engine: sa.Engine, timeout: float) -> Iterator[None]:
                 _acquire_lock(connection, acquire, timeout)
         try:
             yield
-        finally:
-            connection.execute(release)
+        except BaseException:
+            _release_lock(connection, release)
+            raise
+        if not _release_lock(connection, release):
+            raise CommandError(LOCK_LOST)
 
 
 def _acquire_lock(connection: sa.Connection, acquire: sa.TextClause, timeout: float) -> None:
@@ -131,6 +149,14 @@ def _acquire_lock(connection: sa.Connection, acquire: sa.TextClause, timeout: fl
         raise CommandError(
             f"Another migration has been running for {timeout} s. Find out what it waits for, then retry."
         )
+
+
+def _release_lock(connection: sa.Connection, release: sa.TextClause) -> bool:
+    """Release the lock; return False if the connection that held it was lost."""
+    try:
+        return bool(connection.execute(release).scalar())
+    except DBAPIError:
+        return False
 
 
 def _lock_statements(engine: sa.Engine) -> tuple[sa.TextClause, sa.TextClause] | None:
@@ -188,4 +214,5 @@ def reject_newer_database() -> None:
 if context.is_offline_mode():
     run_offline()
 else:
-    run_online(settings_of(current_app))  # the flask command has an app; nosemgrep: request-or-app-at-import
+    with errors_in_words():
+        run_online(settings_of(current_app))  # the flask command has an app; nosemgrep: request-or-app-at-import

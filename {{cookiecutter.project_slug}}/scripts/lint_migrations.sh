@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Lints the PostgreSQL SQL of the migrations for statements that would block traffic or break the previous release.
+# docs/migrations.md has the safe forms.
 # A comment in a revision excludes rules for that revision, for example to drop a table that no code uses:
 #   # squawk-exclude: ban-drop-table, require-concurrent-index-deletion - no release uses the table
 set -euo pipefail
@@ -20,4 +21,7 @@ for part in "$folder"/part*; do
   rules=$([ -z "$file" ] || sed -n 's/^# squawk-exclude: \([a-z, -]*\) - .*/\1/p' "$file")
   awk -v rules="$rules" 'rules && !previous && /^[A-Z]/ { print "-- squawk-ignore " rules } { print; previous = $0 }' "$part"
 done >"$folder/annotated.sql"
-squawk "$folder/annotated.sql"
+squawk "$folder/annotated.sql" || {
+  echo "docs/migrations.md shows a safe form of each change, and how to exclude a rule." >&2
+  exit 1
+}

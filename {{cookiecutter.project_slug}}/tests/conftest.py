@@ -37,6 +37,7 @@ from tests.accounts.factory import bearer, make_user
 from tests.environments import basic_environment
 from tests.platform.storage.factory import folder_storage
 from tests.servers import PostgresServer, RedisServer, start_postgres, start_redis
+from tests.servers.installed import InstalledServer
 
 MIGRATED = "migrated"  # the template database of PostgreSQL
 
@@ -98,6 +99,15 @@ def migrated_database(postgres: PostgresServer) -> Iterator[str]:
     name = f"migrated_{next(_numbers)}"
     yield postgres.create_database(name, template=MIGRATED)
     postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def database_server(request: pytest.FixtureRequest) -> PostgresServer | InstalledServer:
+    """PostgreSQL, or the server of TEST_DATABASE_URL."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        return InstalledServer(url)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -46,11 +46,15 @@ class RouteCaller:
     def call(self, method: str, rule: str, user: User | None = None, **options: Any) -> Any:
         """Call a route by its rule, with new objects of the user as its ids; return the JSON of the response."""
         self.called.add(f"{method} {rule}")
-        headers = bearer(self.app, user) if user else {}
-        path = re.sub(r"<int:(\w+)>", lambda match: str(self._create_object(user, match[1])), rule)
+        path, headers = self.prepare(rule, user)
         response = self.app.test_client().open(path, method=method, headers=headers, **options)
         assert response.status_code < 400, (method, rule, response.text)
         return response.get_json(silent=True)
+
+    def prepare(self, rule: str, user: User | None) -> tuple[str, dict[str, str]]:
+        """Return the path of a rule, with new objects of the user as its ids, and the headers of the user."""
+        path = re.sub(r"<int:(\w+)>", lambda match: str(self._create_object(user, match[1])), rule)
+        return path, bearer(self.app, user) if user else {}
 
     def call_all(self) -> None:
         """Call every route of every feature."""

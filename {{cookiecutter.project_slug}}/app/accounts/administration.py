@@ -12,7 +12,7 @@ from app.accounts import erasure
 from app.accounts.models import ROLES, User, UserSession
 from app.accounts.service import LastAdmin, NoSuchUser, Suspended, end_sessions, lock_user
 from app.audit import service as audit
-from app.platform.api.pagination import CursorValue, newest_first
+from app.platform.api.pagination import CursorValue, newest_first, read_from_index
 from app.platform.database.base import lock_sqlite, utc_now
 from app.platform.security import credentials
 from app.platform.security.passwords import hash_password
@@ -37,6 +37,8 @@ def users(
         query = query.where(User.email == email)
     if role is not None:
         query = query.where(User.role == role)
+    if role is not None and email is None:
+        query = read_from_index(query, User, "ix_users_role_created_at_id")
     if suspended is not None:
         query = query.where(User.suspended_at.is_not(None) if suspended else User.suspended_at.is_(None))
     return session.scalars(newest_first(query, User.created_at, User.id, limit, cursor)).all()

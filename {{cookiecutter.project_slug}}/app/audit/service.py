@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.audit.models import AuditLog
-from app.platform.api.pagination import CursorValue, newest_first
+from app.platform.api.pagination import CursorValue, newest_first, read_from_index
 from app.platform.personal_data import row_as_dict
 from app.platform.web.client_address import RequestOrigin
 
@@ -74,6 +74,8 @@ def entries(
         query = query.where(AuditLog.actor_id == actor_id)
     if action is not None:
         query = query.where(AuditLog.action == action)
+    if action is not None and actor_id is None and target is None:
+        query = read_from_index(query, AuditLog, "ix_audit_logs_action_created_at")
     if target is not None:
         kind, _, target_id = target.partition(":")
         query = query.where(AuditLog.target_type == kind, AuditLog.target_id == target_id)

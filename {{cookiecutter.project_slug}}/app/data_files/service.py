@@ -21,6 +21,7 @@ from app.audit import service as audit
 from app.data_files.content import detect_media_type
 from app.data_files.models import STATUSES, DataFile, TestRun
 from app.platform.api.pagination import CursorValue, newest_first
+from app.platform.database.base import rows_changed
 from app.platform.personal_data import delete_in_portions, rows_as_dicts
 from app.platform.storage import Storage, StorageUnavailable
 from app.platform.web.client_address import RequestOrigin
@@ -129,7 +130,9 @@ def delete(
     check(file)
     key = file.storage_key
     _record(session, "data_file.deleted", file, origin)
-    session.delete(file)
+    if not rows_changed(session, sa.delete(DataFile).where(DataFile.id == file_id)):  # SQLite locks no rows
+        session.rollback()
+        return False
     session.commit()
     delete_object(storage, key)
     return True

@@ -26,9 +26,10 @@ def downgrade() -> None:
 
 def _replace(old: str, new: str, columns: list[str]) -> None:
     # The table is in use: the index is created concurrently, outside a transaction. An incomplete one, of a migration
-    # that failed, is dropped first.
+    # that failed, is dropped first; the old one may have been dropped by it.
+    is_postgresql = op.get_context().dialect.name == "postgresql"
     with op.get_context().autocommit_block():
-        if op.get_context().dialect.name == "postgresql":
+        if is_postgresql:
             op.drop_index(new, TABLE, if_exists=True, postgresql_concurrently=True)
         op.create_index(new, TABLE, columns, postgresql_concurrently=True)
-        op.drop_index(old, TABLE, postgresql_concurrently=True)
+        op.drop_index(old, TABLE, if_exists=is_postgresql, postgresql_concurrently=True)

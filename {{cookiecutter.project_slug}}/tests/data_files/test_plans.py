@@ -11,30 +11,36 @@ from sqlalchemy.orm import Session
 
 from app.data_files import runs, service
 from app.data_files.report import failed_report
-from tests.plans import long_tables, plans
+from tests.plans import FillSql, assert_page_is_read_from_an_index, long_tables, reads_of_whole_tables, rows
 from tests.platform.storage.factory import unreachable_storage
 from tests.servers import PostgresServer
+from tests.servers.installed import InstalledServer
 
 pytestmark = pytest.mark.running
 
-ROWS = 30_000
-CURSOR = (datetime(2026, 1, 2, tzinfo=UTC), ROWS // 2)
+ROWS = rows(30_000)
+DEEP = ROWS // 10  # newest first, nine tenths of the rows precede it
+CURSOR = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=6 * DEEP), DEEP)
 LEASE = runs.Lease(7, 1, None, None)
 DAY = timedelta(days=1)
 
-FILL = [
-    """INSERT INTO users (email, password_hash, role, created_at, updated_at)
-        SELECT 'user' || n || '@example.org', 'x', 'user', now(), now() FROM generate_series(1, 300) n""",
-    f"""INSERT INTO data_files (user_id, name, media_type, size, sha256, storage_key, created_at)
-        SELECT 1 + mod(n, 300), 'a.csv', 'text/csv', 1, 'x', 'data-files/' || n,
-               timestamptz '2026-01-01 00:00+00' + n * interval '6 seconds'
-        FROM generate_series(1, {ROWS}) n""",
-    """INSERT INTO test_history (user_id, data_file_id, file_name, status, attempts, created_at, seen_at)
-        SELECT user_id, id, name, CASE WHEN mod(id, 3000) = 0 THEN 'running' ELSE 'passed' END, 1,
-               created_at, created_at
-        FROM data_files""",
-    "ANALYZE",
-]
+
+def fill(sql: FillSql) -> list[str]:
+    """Return the statements that insert users, their files, and a test of each file."""
+    return [
+        f"""INSERT INTO users (email, password_hash, role, created_at, updated_at)
+            SELECT CONCAT('user', n, '@example.org'), 'x', 'user', {sql.ago("0")}, {sql.ago("0")}
+            FROM {sql.numbers(300)}""",
+        f"""INSERT INTO data_files (user_id, name, media_type, size, sha256, storage_key, created_at)
+            SELECT {sql.one_of(300, first=1)}, 'a.csv', 'text/csv', 1, 'x', CONCAT('data-files/', n),
+                   {sql.time("6 * n")}
+            FROM {sql.numbers(ROWS)}""",
+        """INSERT INTO test_history (user_id, data_file_id, file_name, status, attempts, created_at, seen_at)
+           SELECT user_id, id, name, CASE WHEN mod(id, 3000) = 0 THEN 'running' ELSE 'passed' END, 1,
+                  created_at, created_at
+           FROM data_files""",
+    ]
+
 
 QUERIES: dict[str, Callable[[Session], object]] = {
     "files": lambda session: service.list_files(session, 7, 50, None),
@@ -58,15 +64,25 @@ QUERIES: dict[str, Callable[[Session], object]] = {
 
 
 @pytest.fixture(scope="module")
-def engine(postgres: PostgresServer) -> Iterator[sa.Engine]:
-    with long_tables(postgres, "plans_of_files", FILL) as engine:
+def engine(database_server: PostgresServer | InstalledServer) -> Iterator[sa.Engine]:
+    with long_tables(database_server, "plans_of_files", fill) as engine:
         yield engine
+
+
+PAGES: dict[str, Callable[[Session], object]] = {
+    "files": lambda session: service.list_files(session, 1, 50, CURSOR),
+    "tests": lambda session: runs.history(session, 1, 50, CURSOR),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.req("D1", "A6")
+@pytest.mark.fault("F62")
+def test_late_page_of_a_user_with_many_rows_reads_few_rows(engine: sa.Engine, name: str) -> None:
+    assert_page_is_read_from_an_index(engine, PAGES[name])
 
 
 @pytest.mark.parametrize("name", QUERIES)
 @pytest.mark.req("D1", "A4")
 def test_query_reads_no_whole_table(engine: sa.Engine, name: str) -> None:
-    found = plans(engine, QUERIES[name], runs.LeaseLost)
-
-    assert found
-    assert not [plan for plan in found if "Seq Scan" in plan]
+    assert not reads_of_whole_tables(engine, QUERIES[name], runs.LeaseLost)
