@@ -70,6 +70,14 @@ def fuzz_formats() -> dict[str, SearchStrategy[str]]:
     return {name: texts for module in _modules() for name, texts in getattr(module, "FUZZ_FORMATS", {}).items()}
 
 
+def audit_actions() -> dict[str, str]:
+    """Return the table that each action of the audit log changes, by action.
+
+    `a|b`: one of two tables; empty: the entry records an event.
+    """
+    return {action: table for module in _modules() for action, table in getattr(module, "AUDIT_ACTIONS", {}).items()}
+
+
 @cache
 def _modules() -> tuple[ModuleType, ...]:
     return tuple(module for feature in FEATURES if (module := find_module(feature.name, "samples")))

@@ -65,7 +65,7 @@ def create_recovery_codes(session: Session, user_id: int) -> list[str]:
     """Replace the recovery codes of a user and return the new ones, which are not stored; the caller commits."""
     session.execute(sa.delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     codes = [_new_recovery_code() for _ in range(RECOVERY_CODES)]
-    session.add_all(RecoveryCode(user_id=user_id, code_hash=_hash(code)) for code in codes)
+    session.execute(sa.insert(RecoveryCode), [{"user_id": user_id, "code_hash": _hash(code)} for code in codes])
     return codes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from flask import Flask
 from sqlalchemy.orm import Session
 
@@ -41,7 +43,7 @@ def call_routes(caller: RouteCaller) -> None:
     caller.call("POST", f"{API}/admin/users/<int:user_id>/unsuspend", admin, json={})
     caller.call("POST", f"{API}/admin/users/<int:user_id>/reset-password", admin, json={})
     caller.call("POST", f"{API}/admin/users/<int:user_id>/reset-totp", admin, json={})
-    email = f"changed-by-admin{caller.count}@example.org"
+    email = f"{uuid.uuid4().hex}@example.org"
     caller.call("POST", f"{API}/admin/users/<int:user_id>/change-email", admin, json={"email": email})
 
 
@@ -76,7 +78,7 @@ def call_emails(caller: RouteCaller) -> None:
     caller.call("POST", f"{API}/auth/resend-verification", json={"email": user.email})
     caller.call("POST", f"{API}/auth/verify-email", json=verification)
     caller.call("POST", f"{API}/auth/confirm-email", json=change)
-    body = {"current_password": PASSWORD, "email": f"changed{caller.count}@example.org"}
+    body = {"current_password": PASSWORD, "email": f"{uuid.uuid4().hex}@example.org"}
     caller.call("POST", f"{API}/auth/change-email", user, json=body)
 
 

@@ -142,3 +142,30 @@ def create_personal_data(app: Flask, session: Session, user: User) -> None:
 
 
 PERSONAL_DATA = create_personal_data
+
+
+# The table that each action of the audit log changes; empty: the entry records an event.
+AUDIT_ACTIONS = {
+    "user.registered": "users",
+    "user.signed_in": "user_sessions",
+    "user.signed_out": "user_sessions",
+    "user.profile_changed": "users",
+    "user.password_changed": "users",
+    "user.password_reset": "users",
+    "user.password_reset_forced": "users",
+    "user.role_changed": "users",
+    "session.token_reused": "user_sessions",
+    "user.sign_in_failed": "",
+    "user.password_change_failed": "",
+    "user.reauthenticated": "user_sessions",
+    "user.email_verified": "users",
+    "user.email_change_requested": "email_changes",
+    "user.email_changed": "users",
+    "user.totp_enabled": "user_totp",
+    "user.totp_disabled": "user_totp",
+    "user.recovery_code_used": "recovery_codes",
+    "user.suspended": "users",
+    "user.unsuspended": "users",
+    "user.sign_in_refused": "",
+    "session.ended": "user_sessions",
+}

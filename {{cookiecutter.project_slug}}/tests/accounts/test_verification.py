@@ -139,6 +139,9 @@ def test_unverified_users_may_call_exactly_these_routes(app: Flask) -> None:
         f"DELETE {ME}",
         f"GET {ME}/data-export",
         f"POST {AUTH}/logout",
+        f"POST {AUTH}/reauthenticate",
+        f"GET {ME}/sessions",
+        f"DELETE {ME}/sessions/<int:session_id>",
     }
 
 

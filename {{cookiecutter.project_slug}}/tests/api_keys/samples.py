@@ -49,3 +49,11 @@ def create_personal_data(app: Flask, session: Session, user: User) -> None:
 
 
 PERSONAL_DATA = create_personal_data
+
+
+# The table that each action of the audit log changes; empty: the entry records an event.
+AUDIT_ACTIONS = {
+    "api_key.created": "api_keys",
+    "api_key.revoked": "api_keys",
+    "api_keys.revoked": "api_keys",
+}

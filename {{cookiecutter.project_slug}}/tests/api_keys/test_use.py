@@ -18,9 +18,12 @@ from app.platform.components import platform_of
 from app.platform.database.base import db, utc_now
 from tests.accounts.factory import bearer, make_user
 from tests.api_keys.factory import make_key, with_key
+from tests.attacks.conftest import app_without_limits
 from tests.log_capture import captured_log
 from tests.routes import routes
 from tests.statements import recorded_statements
+
+__all__ = ["app_without_limits"]
 
 ME = "/api/v1/users/me"
 OTHER_SCOPE = "other:read"  # of no route
@@ -52,7 +55,8 @@ def test_key_may_call_only_routes_of_its_scope(app: Flask, client: FlaskClient, 
 
 
 @pytest.mark.req("A2")
-def test_route_without_scope_rejects_every_key(app: Flask, client: FlaskClient, session: Session) -> None:
+def test_route_without_scope_rejects_every_key(app: Flask, app_without_limits: Flask, session: Session) -> None:
+    client = app_without_limits.test_client()
     for route in routes(app):
         if route.scope or route.is_public:
             continue

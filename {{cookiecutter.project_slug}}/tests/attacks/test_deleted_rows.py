@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -119,7 +120,9 @@ class RacingCaller(RouteCaller):
 
 
 def _copied(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a request with a copy of its file, which a request closes."""
+    """Return the options of a request with a copy of its file, which a request closes, and with an unused e-mail."""
+    if "email" in options.get("json", {}):
+        return {**options, "json": {**options["json"], "email": f"{uuid.uuid4().hex}@example.org"}}
     if "data" not in options:
         return options
     file, name = options["data"]["file"]

@@ -30,3 +30,11 @@ def create_personal_data(app: Flask, session: Session, user: User) -> None:
 
 
 PERSONAL_DATA = create_personal_data
+
+
+# The table that each action of the audit log changes; empty: the entry records an event.
+AUDIT_ACTIONS = {
+    "admin.read": "",
+    "admin.refused": "",
+    "audit.copy_replaced": "",
+}

@@ -62,3 +62,11 @@ def _test_run(file: DataFile) -> TestRun:
 
 
 PERSONAL_DATA = create_personal_data
+
+
+# The table that each action of the audit log changes; empty: the entry records an event.
+AUDIT_ACTIONS = {
+    "data_file.added": "data_files",
+    "data_file.deleted": "data_files",
+    "test.started": "test_history",
+}

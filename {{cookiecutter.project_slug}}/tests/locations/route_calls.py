@@ -27,7 +27,8 @@ def call_routes(caller: RouteCaller) -> None:
     caller.call("GET", f"{API}/locations", user)
     caller.call("GET", f"{API}/locations/active", user)
     caller.call("GET", f"{API}/locations/sharing", user)
-    caller.call("PUT", f"{API}/locations/sharing", user, json={"shared": True})
+    for shared in (True, False):
+        caller.call("PUT", f"{API}/locations/sharing", user, json={"shared": shared})
     caller.call("POST", f"{API}/locations", user, json=POSITION)
     caller.call("DELETE", f"{API}/locations/<int:location_id>", user)
     caller.call("POST", f"{API}/locations/batch", user, json={"locations": [POSITION] * caller.count})

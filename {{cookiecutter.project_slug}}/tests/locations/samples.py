@@ -45,3 +45,10 @@ def create_personal_data(app: Flask, session: Session, user: User) -> None:
 
 
 PERSONAL_DATA = create_personal_data
+
+
+# The table that each action of the audit log changes; empty: the entry records an event.
+AUDIT_ACTIONS = {
+    "locations.sharing_started": "location_sharing",
+    "locations.sharing_stopped": "location_sharing",
+}

@@ -96,4 +96,5 @@ def schema(engine: sa.Engine) -> list[list[str]]:
             queries = list(SCHEMA_QUERIES[engine.dialect.name])
         rows = [row for query in queries for row in connection.exec_driver_sql(query)]
     # The sixth column of a trigger is the time of its creation.
-    return [sorted(re.split(r"[,\s]+", " ".join(map(str, row[:5])))) for row in rows]
+    # A table of SQLite that was created again has quotation marks around its name.
+    return [sorted(re.split(r"[,\s]+", " ".join(map(str, row[:5])).replace('"', ""))) for row in rows]

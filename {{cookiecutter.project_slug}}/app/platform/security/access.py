@@ -11,6 +11,7 @@ from flask import Flask, current_app
 
 from app.platform.components import platform_of
 from app.platform.security import api_key_owners, sessions, step_up, tokens
+from app.platform.security.admin_refusals import AdminRefusals
 from app.platform.security.api_key_owners import INVALID
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.logging import bind_context
@@ -31,7 +32,6 @@ from app.platform.web.request_state import current_request, request_state
 from app.platform.web.route_policy import Access, View, policy_of
 
 ApiKeyLookup = Callable[[str], Caller]
-RecordRefusal = Callable[[Caller], None]
 
 API_KEY_FIELD = "HTTP_X_API_KEY"  # the header X-API-Key in the WSGI environment
 UNVERIFIED = "Confirm your e-mail address first, with the link in the e-mail to it. Then refresh your tokens."
@@ -48,10 +48,6 @@ class ApiKeys:
 
     lookup: ApiKeyLookup
     is_well_formed: Callable[[str], bool] = bool
-
-
-class AdminRefusals(list[RecordRefusal]):
-    """What one app calls before it refuses a route of admins to another user."""
 
 
 def public(reason: str) -> Callable[[View], View]:
@@ -120,11 +116,6 @@ def init_app(app: Flask) -> None:
 def register_api_key_lookup(app: Flask, api_keys: ApiKeys) -> None:
     """Register the lookup of API keys."""
     platform_of(app).add(api_keys)
-
-
-def register_admin_refusal(app: Flask, record: RecordRefusal) -> None:
-    """Call `record` with the caller before a route of admins is refused to another user."""
-    platform_of(app).get_or_create(AdminRefusals).append(record)
 
 
 def _check_access(app: Flask) -> None:
