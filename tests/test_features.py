@@ -18,6 +18,7 @@ DELETABLE = ("data_files", "locations", "api_keys")
 GENERATED = (
     ".env.example",
     "docs/settings.md",
+    "docs/processing-record.md",
     "docs/api/",
     "deploy/prometheus/rules.yml",
     "deploy/grafana/dashboards/",
@@ -123,7 +124,7 @@ class EditedService:
 
     def regenerate(self) -> None:
         """Generate the files that the declarations of the features determine."""
-        self.make("settings", "openapi", "BREAKING=yes")
+        self.make("settings", "openapi", "record", "BREAKING=yes")
         self.flask("slo", "rules")
         self.flask("slo", "dashboard")
 

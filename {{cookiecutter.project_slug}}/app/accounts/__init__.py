@@ -21,6 +21,7 @@ from app.accounts import (
 from app.accounts.commands import create_first_admin
 from app.accounts.email_tasks import HOUR_SECONDS
 from app.accounts.problem_types import PROBLEM_TYPES
+from app.accounts.records import RECORDS
 from app.accounts.settings import AccountsSettings
 from app.accounts.tasks import DAY_SECONDS, REVOCATION_REPEAT_SECONDS
 from app.platform.database.base import db
@@ -57,6 +58,7 @@ FEATURE = Feature(
         "accounts.delete_unconfirmed": HOUR_SECONDS,
     },
     personal_data=PersonalDataSource(personal_data.TABLES, personal_data.export, user_sessions.erase_sessions),
+    records=RECORDS,
     export_name="account",
     personal_fields=("display_name", "otpauth_uri", "recovery_code", "recovery_codes"),
     statistics=administration.statistics,

@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.api_keys import admin_views, service, views
 from app.api_keys.problem_types import PROBLEM_TYPES
+from app.api_keys.records import RECORDS
 from app.api_keys.settings import ApiKeysSettings
 from app.platform.database.base import db
 from app.platform.feature import Feature
@@ -25,6 +26,7 @@ FEATURE = Feature(
     settings=ApiKeysSettings,
     problem_types=PROBLEM_TYPES,
     personal_data=PersonalDataSource(("api_keys",), service.export, service.erase),
+    records=RECORDS,
     revoke_credentials=service.revoke_all,
     init_app=_register_api_key_lookup,
 )

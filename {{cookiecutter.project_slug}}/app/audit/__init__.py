@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.audit import commands, refusals, service, tasks
+from app.audit.records import RECORDS
 from app.audit.settings import AuditSettings
 from app.audit.views import blueprint
 from app.platform.feature import Feature
@@ -20,6 +21,7 @@ FEATURE = Feature(
     name="audit",
     blueprints=(blueprint,),
     personal_data=PersonalDataSource(("audit_logs",), service.export),  # entries are never erased
+    records=RECORDS,
     export_name="audit_logs",
     settings=AuditSettings,
     schedules={"audit.seal": tasks.SEAL_SECONDS},

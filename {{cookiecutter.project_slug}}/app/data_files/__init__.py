@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.data_files import commands, runs, service, tasks
 from app.data_files.problem_types import PROBLEM_TYPES
+from app.data_files.records import RECORDS
 from app.data_files.settings import DataFilesSettings
 from app.data_files.views import blueprint
 from app.platform.database.base import db
@@ -53,6 +54,7 @@ FEATURE = Feature(
     scopes=("files:read", "files:write"),
     schedules={"data_files.delete_orphans": tasks.ORPHANS_INTERVAL},
     personal_data=PersonalDataSource(("data_files", "test_history"), service.export, erase),
+    records=RECORDS,
     statistics=service.count,
     commands=(commands.orphans_group,),
     init_app=_schedule_requeue,

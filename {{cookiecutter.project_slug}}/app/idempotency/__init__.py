@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.idempotency import service, tasks
+from app.idempotency.records import RECORDS
 from app.idempotency.settings import IdempotencySettings
 from app.platform.api.idempotency import IdempotencyStore, register_store
 from app.platform.feature import Feature
@@ -23,5 +24,6 @@ FEATURE = Feature(
     settings=IdempotencySettings,
     schedules={"idempotency.delete_expired": tasks.HOUR_SECONDS},
     personal_data=PersonalDataSource(("idempotency_keys",), service.export, service.erase),
+    records=RECORDS,
     init_app=_register_store,
 )

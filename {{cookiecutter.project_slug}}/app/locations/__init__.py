@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.locations import service
 from app.locations.problem_types import PROBLEM_TYPES
+from app.locations.records import RECORDS
 from app.locations.settings import LocationsSettings
 from app.locations.views import ACTIVE_USERS, blueprint
 from app.platform.feature import Feature
@@ -26,6 +27,7 @@ FEATURE = Feature(
     problem_types=PROBLEM_TYPES,
     scopes=("locations:read", "locations:write"),
     personal_data=PersonalDataSource(("user_locations", "location_sharing"), service.export, _erase),
+    records=RECORDS,
     personal_fields=("latitude", "longitude"),
     statistics=service.count_recent,
 )

@@ -12,7 +12,7 @@ from flask import Flask
 from app.platform import personal_data, statistics
 from app.platform.api.blueprints import Blueprint, register_blueprint
 from app.platform.operations.startup import Seed, register_seed
-from app.platform.personal_data import PersonalDataSource
+from app.platform.personal_data import PersonalDataSource, Record
 from app.platform.security import credentials
 from app.platform.security.credentials import RevokeCredentials
 from app.platform.settings.compose import ComposeSettings
@@ -36,8 +36,8 @@ class Feature:
     `name`: the name of its package in `app/`. `blueprints`: its routes, under every API version. `commands`: its
     `flask` commands. `settings`: a settings class, read and checked with those of the platform. `scopes`: what an API
     key may be created for. `schedules`: seconds between two runs, by task name. `personal_data`: its tables, their
-    export and erasure; `export_name`: its member in an export, if that is not the name. `personal_fields`: exact names
-    whose values are redacted in logs, traces and error reports. `request_headers`: headers that pages of other origins
+    export and erasure; `export_name`: its member in an export, if that is not the name. `records`: its lines of the
+    record of processing. `personal_fields`: exact names whose values are redacted in logs, traces and error reports. `request_headers`: headers that pages of other origins
     may send. `statistics`: figures for admins. `seeds`: what `flask init-db` runs. `alerts`: Prometheus alerts besides
     those of the objectives. `problem_types`: the types of the errors that its routes raise. `revoke_credentials`:
     revokes what the feature issued in the name of a user, when the password changes or all sessions end. `init_app`:
@@ -51,6 +51,7 @@ class Feature:
     schedules: Mapping[str, float] = field(default_factory=dict)
     personal_data: PersonalDataSource | None = None
     export_name: str = ""
+    records: tuple[Record, ...] = ()
     personal_fields: tuple[str, ...] = ()
     request_headers: tuple[str, ...] = ()
     statistics: Count | None = None

@@ -23,6 +23,22 @@ Erase = Callable[[Session, int], Iterator[None]]
 
 
 @dataclass(frozen=True)
+class Record:
+    """One line of the record of processing (GDPR, article 30).
+
+    `places`: tables, or names of other places. `content`: what is stored there. `purpose`: why. `kept`: for how long.
+    `readers`: who can read it. `test`: a file with tests that show it.
+    """
+
+    places: tuple[str, ...]
+    content: str
+    purpose: str
+    kept: str
+    readers: str
+    test: str
+
+
+@dataclass(frozen=True)
 class PersonalDataSource:
     """The tables of one feature, how to export a user's part of them as JSON, and how to erase it.
 

@@ -7,6 +7,7 @@ from flask import Flask
 from app.platform.feature import Feature
 from app.privacy import commands, reapply, tasks, views
 from app.privacy.problem_types import PROBLEM_TYPES
+from app.privacy.records import RECORDS
 from app.privacy.schemas import EXPORT_HEADER
 from app.privacy.settings import PrivacySettings
 
@@ -20,6 +21,7 @@ FEATURE = Feature(
     name="privacy",
     blueprints=(views.blueprint,),
     settings=PrivacySettings,
+    records=RECORDS,
     problem_types=PROBLEM_TYPES,
     request_headers=(EXPORT_HEADER,),
     schedules={
