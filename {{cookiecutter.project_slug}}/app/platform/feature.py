@@ -37,11 +37,11 @@ class Feature:
     `flask` commands. `settings`: a settings class, read and checked with those of the platform. `scopes`: what an API
     key may be created for. `schedules`: seconds between two runs, by task name. `personal_data`: its tables, their
     export and erasure; `export_name`: its member in an export, if that is not the name. `records`: its lines of the
-    record of processing. `personal_fields`: exact names whose values are redacted in logs, traces and error reports. `request_headers`: headers that pages of other origins
-    may send. `statistics`: figures for admins. `seeds`: what `flask init-db` runs. `alerts`: Prometheus alerts besides
-    those of the objectives. `problem_types`: the types of the errors that its routes raise. `revoke_credentials`:
-    revokes what the feature issued in the name of a user, when the password changes or all sessions end. `init_app`:
-    anything else.
+    record of processing. `personal_fields`: exact names whose values are redacted in logs, traces and error
+    reports. `request_headers`: headers that pages of other origins may send. `statistics`: figures for admins.
+    `seeds`: what `flask init-db` runs. `alerts`: Prometheus alerts besides those of the objectives.
+    `problem_types`: the types of the errors that its routes raise. `revoke_credentials`: revokes what the feature
+    issued in the name of a user, when the password changes or all sessions end. `init_app`: anything else.
     """
 
     name: str

@@ -33,6 +33,7 @@ from app.platform.web.route_policy import policy_of
 from app.privacy import export
 from tests.accounts.factory import bearer
 from tests.conftest import ReplaceComponent
+from tests.environments import ROOT
 from tests.privacy.person_factory import (
     NOT_PERSONAL,
     create_person_with_data,
