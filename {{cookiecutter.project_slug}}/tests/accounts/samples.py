@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from flask import Flask
+from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from app.accounts import service, verification
@@ -77,6 +78,7 @@ PUBLIC_ROUTES = (
     "auth/resend-verification",
     "auth/confirm-email",
 )
+FUZZ_FORMATS = {"password": st.uuids().map(str)}  # common passwords are rejected
 FUZZ_BODIES = {
     "auth_change_password": create_change_body,
     "auth_login": create_login_body,

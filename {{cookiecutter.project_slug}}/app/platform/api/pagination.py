@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from marshmallow import Schema, fields, validate
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from app.platform.api.fields import parse_time
 from app.platform.decimals import DecimalInteger
@@ -81,16 +83,34 @@ def read_from_index(query: PageSelect, model: Any, index: str) -> PageSelect:
     return query.with_hint(model, hint, "mysql").with_hint(model, hint, "mariadb")
 
 
-def after_cursor(time: Any, row_id: Any, cursor: CursorValue) -> Any:
-    """Return the condition for rows after the cursor, newest first; `time` and `row_id` are columns.
+class _AfterCursor(FunctionElement[bool]):
+    """The condition for rows after a cursor: the time, the id, and their values in the cursor.
 
-    It is stated twice, because each database reads only one form from an index: PostgreSQL and SQLite the comparison of
-    row values, MariaDB and MySQL the two ranges. With the other form alone, a page reads all rows before the cursor, or
-    all rows that have its time.
+    Each database reads only one form of it from an index: PostgreSQL and SQLite the comparison of row values, MariaDB
+    and MySQL the two ranges. With the other form, a page reads all rows before the cursor, or all that have its time.
     """
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(_AfterCursor)
+def _compare_rows(element: _AfterCursor, compiler: Any, **options: Any) -> str:
+    time, row_id, last_time, last_id = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({time}, {row_id}) < ({last_time}, {last_id})"
+
+
+@compiles(_AfterCursor, "mysql", "mariadb")
+def _compare_ranges(element: _AfterCursor, compiler: Any, **options: Any) -> str:
+    time, row_id, last_time, last_id = element.clauses
+    ranges: str = compiler.process(sa.or_(time < last_time, sa.and_(time == last_time, row_id < last_id)), **options)
+    return f"({ranges})"
+
+
+def after_cursor(time: Any, row_id: Any, cursor: CursorValue) -> Any:
+    """Return the condition for rows after the cursor, newest first; `time` and `row_id` are columns."""
     last_time, last_id = cursor
-    row_values = sa.tuple_(time, row_id) < sa.tuple_(sa.literal(last_time, time.type), sa.literal(last_id, row_id.type))
-    return sa.and_(row_values, sa.or_(time < last_time, sa.and_(time == last_time, row_id < last_id)))
+    return _AfterCursor(time, row_id, sa.literal(last_time, time.type), sa.literal(last_id, row_id.type))
 
 
 def page(rows: Sequence[Any], limit: int, time: str, row_id: str) -> dict[str, Any]:
