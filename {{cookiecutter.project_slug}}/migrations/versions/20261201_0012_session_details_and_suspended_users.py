@@ -29,16 +29,16 @@ def upgrade() -> None:
     # The tables are in use: the indexes are created concurrently, outside a transaction.
     with op.get_context().autocommit_block():
         _create_index(NEW, SESSIONS, NEW_COLUMNS)
-        op.drop_index(OLD, SESSIONS, postgresql_concurrently=True)
+        _drop_index(OLD, SESSIONS)
         _create_index(SUSPENDED, USERS, ["suspended_at"])
 
 
 def downgrade() -> None:
     """Drop the columns; suspended users can sign in again."""
     with op.get_context().autocommit_block():
-        op.drop_index(SUSPENDED, USERS, postgresql_concurrently=True)
+        _drop_index(SUSPENDED, USERS)
         _create_index(OLD, SESSIONS, OLD_COLUMNS)
-        op.drop_index(NEW, SESSIONS, postgresql_concurrently=True)
+        _drop_index(NEW, SESSIONS)
     op.drop_column(USERS, "suspended_at")
     op.drop_column(SESSIONS, "user_agent")
     op.drop_column(SESSIONS, "authenticated_at")
@@ -52,5 +52,11 @@ def _add_column(table: str, column: sa.Column[Any]) -> None:
 def _create_index(name: str, table: str, columns: list[str]) -> None:
     """Create an index; an incomplete one, of a migration that failed, is dropped first."""
     if op.get_context().dialect.name == "postgresql":
-        op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
+        _drop_index(name, table)
     op.create_index(name, table, columns, postgresql_concurrently=True)
+
+
+def _drop_index(name: str, table: str) -> None:
+    """Drop an index; on PostgreSQL, a migration that failed may have done it already."""
+    if_exists = op.get_context().dialect.name == "postgresql"
+    op.drop_index(name, table, if_exists=if_exists, postgresql_concurrently=True)

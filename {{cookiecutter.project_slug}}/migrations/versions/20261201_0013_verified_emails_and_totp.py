@@ -23,12 +23,14 @@ UNVERIFIED = "ix_users_unverified_since"
 
 def upgrade() -> None:
     """Add the column, in which null means verified, so existing users are verified; create its index and the tables."""
-    op.add_column("users", sa.Column("unverified_since", Time))
-    _create_tables()
+    # PostgreSQL has the column and the tables already after a migration that stopped at the last index.
+    repeated = op.get_context().dialect.name == "postgresql"
+    op.add_column("users", sa.Column("unverified_since", Time), if_not_exists=repeated)
+    _create_tables(if_not_exists=repeated)
     # The table is in use: the index is created concurrently, outside a transaction. An incomplete one, of a migration
     # that failed, is dropped first.
     with op.get_context().autocommit_block():
-        if op.get_context().dialect.name == "postgresql":
+        if repeated:
             op.drop_index(UNVERIFIED, "users", if_exists=True, postgresql_concurrently=True)
         op.create_index(
             UNVERIFIED,
@@ -48,7 +50,7 @@ def downgrade() -> None:
         users.drop_column("unverified_since")
 
 
-def _create_tables() -> None:
+def _create_tables(*, if_not_exists: bool) -> None:
     op.create_table(
         "email_changes",
         *_columns("email_changes"),
@@ -58,9 +60,10 @@ def _create_tables() -> None:
         sa.Column("old_confirmed_at", Time),
         sa.Column("new_confirmed_at", Time),
         sa.UniqueConstraint("user_id", name="uq_email_changes_user_id"),
+        if_not_exists=if_not_exists,
         **TEXT_OPTIONS,
     )
-    op.create_index("ix_email_changes_created_at", "email_changes", ["created_at"])
+    op.create_index("ix_email_changes_created_at", "email_changes", ["created_at"], if_not_exists=if_not_exists)
     op.create_table(
         "user_totp",
         *_columns("user_totp"),
@@ -68,6 +71,7 @@ def _create_tables() -> None:
         sa.Column("last_step", BigId),
         sa.Column("confirmed_at", Time),
         sa.UniqueConstraint("user_id", name="uq_user_totp_user_id"),
+        if_not_exists=if_not_exists,
         **TEXT_OPTIONS,
     )
     op.create_table(
@@ -75,6 +79,7 @@ def _create_tables() -> None:
         *_columns("recovery_codes"),
         sa.Column("code_hash", sa.String(64), nullable=False),
         sa.UniqueConstraint("user_id", "code_hash", name="uq_recovery_codes_user_id_code_hash"),
+        if_not_exists=if_not_exists,
         **TEXT_OPTIONS,
     )
 

@@ -23,6 +23,8 @@ TEXT_OPTIONS = {
 
 def upgrade() -> None:
     """Create the table and the column: until users start to share, `/locations/active` lists none of them."""
+    # PostgreSQL has the table and the column already after a migration that stopped at the index.
+    repeated = op.get_context().dialect.name == "postgresql"
     op.create_table(
         "location_sharing",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
@@ -33,13 +35,15 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name="fk_location_sharing_user_id_users", ondelete="CASCADE"
         ),
+        if_not_exists=repeated,
         **TEXT_OPTIONS,
     )
-    op.add_column("users", sa.Column("processing_restricted", sa.Boolean(), server_default=sa.false(), nullable=False))
+    restricted = sa.Column("processing_restricted", sa.Boolean(), server_default=sa.false(), nullable=False)
+    op.add_column("users", restricted, if_not_exists=repeated)
     # The table is in use: the index is created concurrently, outside a transaction. An incomplete one, of a migration
     # that stopped, is dropped first.
     with op.get_context().autocommit_block():
-        if op.get_bind().dialect.name == "postgresql":
+        if repeated:
             op.drop_index(INDEX, "users", if_exists=True, postgresql_concurrently=True)
         op.create_index(INDEX, "users", ["processing_restricted"], postgresql_concurrently=True)
 

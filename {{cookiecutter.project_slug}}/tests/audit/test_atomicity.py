@@ -48,10 +48,11 @@ def _action(argument: ast.AST) -> Iterator[str]:
 
 
 @contextmanager
-def recorded_transactions() -> Iterator[Transactions]:
-    """Yield the committed transactions of the `with` block that have an entry."""
+def recorded_transactions(app: Flask, found: Transactions) -> Iterator[None]:
+    """Add to `found` the transactions that the app commits in the `with` block and that have an entry."""
     tables, actions = defaultdict[int, set[str]](set), defaultdict[int, set[str]](set)
-    found: Transactions = defaultdict(list)
+    with app.app_context():
+        engine = db.engine
 
     def execute(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
         if written := WRITE.match(statement):
@@ -70,15 +71,15 @@ def recorded_transactions() -> Iterator[Transactions]:
             collected.pop(id(connection), None)
 
     listeners: list[tuple[Any, str, Any]] = [
-        (sa.Engine, "before_cursor_execute", execute),
+        (engine, "before_cursor_execute", execute),
         (AuditLog, "after_insert", insert),
-        (sa.Engine, "commit", commit),
-        (sa.Engine, "rollback", rollback),
+        (engine, "commit", commit),
+        (engine, "rollback", rollback),
     ]
     for target, name, listener in listeners:
         sa.event.listen(target, name, listener)
     try:
-        yield found
+        yield
     finally:
         for target, name, listener in listeners:
             sa.event.remove(target, name, listener)
@@ -114,25 +115,27 @@ def cause_changes_of_accounts(app: Flask, session: Session) -> None:
         second_factor.disable(own, user_id, None, codes[0], origin=origin)
 
 
-def run_commands(environment: Mapping[str, str], session: Session) -> None:
-    """Run the commands that record an entry."""
+def run_commands(environment: Mapping[str, str], session: Session, found: Transactions) -> None:
+    """Run the commands that record an entry; adds their transactions to `found`."""
     make_user(session, display_name="Ann")
     rotated = {"MASTER_ENCRYPTION_KEY": "Kp3v8sWq1Zt6yXn4Rb7mLd0cHf5gJa2e"}
     legacy = {"LEGACY_ENCRYPTION_KEYS": SECRETS["MASTER_ENCRYPTION_KEY"]}
-    runner = create_app({**environment, **rotated, **legacy}).test_cli_runner()
-    for command in (["keys", "rotate"], ["audit-log", "seal", "--replace-copy"]):
-        result = runner.invoke(args=command)
-        assert result.exit_code == 0, result.output
+    app = create_app({**environment, **rotated, **legacy})
+    with recorded_transactions(app, found):
+        for command in (["keys", "rotate"], ["audit-log", "seal", "--replace-copy"]):
+            result = app.test_cli_runner().invoke(args=command)
+            assert result.exit_code == 0, result.output
 
 
 @pytest.mark.req("P4")
 @pytest.mark.fault("F58", "F65")
 def test_every_entry_is_committed_with_its_change(app: Flask, environment: Mapping[str, str], session: Session) -> None:
-    with recorded_transactions() as transactions:
+    transactions: Transactions = defaultdict(list)
+    with recorded_transactions(app, transactions):
         RouteCaller(app, session, 1).call_all()
         cause_failures(app, session)
         cause_changes_of_accounts(app, session)
-        run_commands(environment, session)
+    run_commands(environment, session, transactions)
 
     changed = audit_actions()
     assert recorded_actions() - set(changed) == set(), "add them to AUDIT_ACTIONS in tests/<feature>/samples.py"

@@ -16,8 +16,8 @@ LOCKED = (
     f"(PostgreSQL) or SHOW PROCESSLIST (MariaDB), wait until it ends or end it, {AGAIN}"
 )
 RIGHTS = (
-    "The account lacks a right that the migration needs. Set MIGRATION_DATABASE_URL to an account that may create and "
-    f"alter tables, or grant the right, {AGAIN}"
+    "The account lacks a right that the migration needs. Set MIGRATION_DATABASE_URL to the owner of the tables, and "
+    f"run `flask init-db` (Docker Compose: docker compose run --rm migrate), or grant the right, {AGAIN}"
 )
 TOO_LONG = f"The statement took longer than MIGRATION_STATEMENT_TIMEOUT_MS. Raise that setting, {AGAIN}"
 DEADLOCK = f"The migration and another transaction waited for each other. Wait until the traffic is lower, {AGAIN}"

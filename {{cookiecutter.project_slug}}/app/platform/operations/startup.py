@@ -17,7 +17,6 @@ from sqlalchemy import exc
 from app.platform.components import platform_of
 from app.platform.database.base import db, migrate, migration_engine
 from app.platform.database.encryption_check import unreadable_samples
-from app.platform.database.errors import is_refused
 from app.platform.database.serving_account import AccountError, ensure_account, serving_account
 from app.platform.operations import protection
 from app.platform.retries import attempts
@@ -89,7 +88,7 @@ def _prepare(settings: Settings) -> None:
         click.echo(f"warning: {warning}", err=True)
     if problem := encoding_problem():
         raise click.ClickException(problem)
-    _upgrade()
+    flask_migrate.upgrade()
     protection.check(settings)
     _check_encryption()
 
@@ -103,19 +102,6 @@ def _create_account(settings: Settings) -> None:
         raise click.ClickException(str(error)) from None
     if done:
         click.echo(done)
-
-
-def _upgrade() -> None:
-    """Migrate; raises `ClickException` if the account may not."""
-    try:
-        flask_migrate.upgrade()
-    except exc.DBAPIError as error:
-        if not is_refused(error):
-            raise
-        raise click.ClickException(
-            "This release has migrations that the database account may not run. Run `flask init-db` first, with the "
-            "owner of the tables in MIGRATION_DATABASE_URL (Docker Compose: docker compose run --rm migrate)."
-        ) from None
 
 
 def _check_encryption() -> None:

@@ -133,7 +133,7 @@ def test_account_that_serves_cannot_migrate(postgres: PostgresServer, accounts: 
     postgres.drop_database(name)
 
     assert prepared.returncode == 1
-    assert "This release has migrations that the database account may not run. Run `flask init-db`" in prepared.stderr
+    assert "Set MIGRATION_DATABASE_URL to the owner of the tables, and run `flask init-db`" in prepared.stdout
     assert "Traceback" not in prepared.stderr
 
 
