@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 
 from flask import Flask
-from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from app.accounts import service, verification
@@ -62,8 +61,18 @@ def create_second_factor_body(_app: Flask, session: Session, user: User) -> dict
 
 
 def create_change_body(_app: Flask, _session: Session, _user: User) -> dict[str, str]:
-    """Return a password that differs from the current one."""
-    return {"new_password": "another horse, another staple"}
+    """Return the current password, and another one."""
+    return {"current_password": PASSWORD, "new_password": "another horse, another staple"}
+
+
+def create_password_body(_app: Flask, _session: Session, _user: User) -> dict[str, str]:
+    """Return the current password."""
+    return {"current_password": PASSWORD}
+
+
+def create_proof_body(_app: Flask, _session: Session, _user: User) -> dict[str, str]:
+    """Return the current password, as its proof names it."""
+    return {"password": PASSWORD}
 
 
 OBJECTS = {"user_id": create_user, "session_id": create_session}
@@ -78,14 +87,16 @@ PUBLIC_ROUTES = (
     "auth/resend-verification",
     "auth/confirm-email",
 )
-FUZZ_FORMATS = {"password": st.uuids().map(str)}  # common passwords are rejected
 FUZZ_BODIES = {
     "auth_change_password": create_change_body,
     "auth_login": create_login_body,
     "auth_refresh": create_refresh_body,
     "auth_reset_password": create_reset_body,
+    "email_change": create_password_body,
     "email_verify": create_verification_body,
     "email_confirm": create_email_change_body,
+    "sessions_reauthenticate": create_proof_body,
+    "totp_enroll": create_password_body,
     "totp_login": create_second_factor_body,
 }
 FUZZ_ENDS_SESSION = ("auth_logout", "auth_change_password", "email_change", "totp_confirm", "totp_disable")

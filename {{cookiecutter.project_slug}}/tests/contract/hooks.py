@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,12 +14,12 @@ import schemathesis
 from hypothesis import strategies as st
 
 from app.platform.api.pagination import encode_cursor
-from tests.accounts.factory import PASSWORD
 from tests.contract import fuzz_auth
 from tests.samples import fuzz_formats
 
 Case = schemathesis.Case[Any]
 
+NEW_PASSWORDS = {"password", "new_password"}
 MAX_QUERY_BYTES = 3500  # Gunicorn rejects request lines over 4094 bytes
 
 times = st.datetimes(datetime(2000, 1, 2), datetime(2025, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - `timezones` applies to the bounds
@@ -30,7 +31,7 @@ visible_characters = st.characters(
 # JSON Schema cannot describe these values; the specification names their format.
 schemathesis.openapi.format("date-time", times.map(datetime.isoformat))
 schemathesis.openapi.format("cursor", st.builds(encode_cursor, times, numbers))
-schemathesis.openapi.format("password", st.just(PASSWORD))
+schemathesis.openapi.format("password", st.uuids().map(str))  # common passwords are rejected
 schemathesis.openapi.format("visible-text", st.text(visible_characters, min_size=1).filter(str.strip))
 for name, texts in fuzz_formats().items():
     schemathesis.openapi.format(name, texts)
@@ -60,6 +61,7 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
     del context, kwargs
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
+    _satisfy_other_rules(case)
     operation_id = case.operation.definition.raw["operationId"]
     positive_calls[operation_id] += 1
     if positive_calls[operation_id] % 2 == 0:
@@ -67,6 +69,16 @@ def before_call(context: Any, case: Case, kwargs: dict[str, Any]) -> None:
     case.path_parameters.update(fuzz_auth.valid_path(case.path_parameters))
     if isinstance(case.body, dict):
         case.body.update(fuzz_auth.valid_body(operation_id))
+
+
+def _satisfy_other_rules(case: Case) -> None:
+    """Change what a schema cannot rule out: wrong ETags, keys of other requests, and common passwords."""
+    case.headers.pop("If-Match", None)
+    if "Idempotency-Key" in case.headers:
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex
+    if isinstance(case.body, dict):
+        for name in NEW_PASSWORDS & case.body.keys():
+            case.body[name] = (uuid.uuid4().hex * 4)[: len(str(case.body[name]))]
 
 
 @schemathesis.hook
