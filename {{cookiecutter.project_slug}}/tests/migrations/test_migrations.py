@@ -17,6 +17,7 @@ from app.platform.database.base import db
 from tests.accounts.factory import bearer, make_session, make_user
 from tests.environments import basic_environment
 from tests.migrations.flask_command import flask
+from tests.servers.installed import driver_url
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_autogenerate_on_an_old_database_names_the_command(command: str, tmp_pat
 
 @pytest.mark.req("D3")
 def test_newer_database_is_rejected_with_a_message(migrated_database: str) -> None:
-    engine = sa.create_engine(migrated_database)
+    engine = sa.create_engine(driver_url(migrated_database))
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = 'f00d'"))
     engine.dispose()
@@ -110,7 +111,7 @@ def test_newer_database_is_rejected_with_a_message(migrated_database: str) -> No
 
 @pytest.mark.req("D3")
 def test_migration_lock_wait_is_bounded(empty_database: str) -> None:
-    engine = sa.create_engine(empty_database)
+    engine = sa.create_engine(driver_url(empty_database))
     with engine.connect() as connection:
         connection.execute(sa.text("SELECT pg_advisory_lock(7236514028)"))
         started = time.monotonic()
@@ -129,7 +130,7 @@ def test_migration_lock_wait_is_bounded(empty_database: str) -> None:
 
 @pytest.mark.req("D3")
 def test_migration_fails_when_a_table_is_locked(migrated_database: str) -> None:
-    engine = sa.create_engine(migrated_database)
+    engine = sa.create_engine(driver_url(migrated_database))
     environment = basic_environment(DATABASE_URL=migrated_database, MIGRATION_LOCK_TIMEOUT_MS="300")
     with engine.connect() as connection:
         connection.execute(sa.text("SELECT count(*) FROM user_sessions"))  # holds its lock until the transaction ends
@@ -179,7 +180,7 @@ def test_release_runs_on_the_schema_of_the_next_release(migrated_database: str) 
 def test_tables_of_other_programs_are_left_alone(database_url: str) -> None:
     environment = basic_environment(DATABASE_URL=database_url)
     assert flask("db", "upgrade", environment=environment).returncode == 0
-    engine = sa.create_engine(database_url)
+    engine = sa.create_engine(driver_url(database_url))
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE foreign_table (id INTEGER PRIMARY KEY)"))
         connection.execute(sa.text("CREATE INDEX ix_foreign_table ON foreign_table (id)"))

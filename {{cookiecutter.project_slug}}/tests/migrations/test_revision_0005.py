@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.environments import basic_environment
 from tests.migrations.flask_command import flask
+from tests.servers.installed import driver_url
 
 EMPTY = "'{}'"
 TIME = "'2026-01-02 03:04:05'"
@@ -25,7 +26,7 @@ LONG_NAME = "enc:12345678:gAAAAA" + 200 * "x"
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(database_url)
+    engine = sa.create_engine(driver_url(database_url))
     yield engine
     engine.dispose()
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from tests.environments import basic_environment
 from tests.migrations.flask_command import flask
+from tests.servers.installed import driver_url
 
 TIME = "'2026-01-02 03:04:05'"
 
@@ -17,7 +18,7 @@ TIME = "'2026-01-02 03:04:05'"
 def engine(database_url: str) -> Iterator[sa.Engine]:
     """The database at revision 0006."""
     assert migrate(database_url, "0006")[0] == 0
-    engine = sa.create_engine(database_url)
+    engine = sa.create_engine(driver_url(database_url))
     yield engine
     engine.dispose()
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from tests.environments import basic_environment
 from tests.migrations.flask_command import flask
+from tests.servers.installed import driver_url
 
 TIME = "'2026-01-02 03:04:05'"
 
@@ -18,7 +19,7 @@ def migrate(database_url: str, command: str, revision: str) -> int:
 @pytest.mark.req("A10", "D2")
 def test_existing_users_are_verified_and_a_downgrade_keeps_them(database_url: str) -> None:
     assert migrate(database_url, "upgrade", "0009") == 0
-    engine = sa.create_engine(database_url)
+    engine = sa.create_engine(driver_url(database_url))
     with engine.begin() as connection:
         connection.execute(
             sa.text(
