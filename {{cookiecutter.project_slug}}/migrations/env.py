@@ -71,8 +71,9 @@ def record_revisions(connection: sa.Connection) -> MigrationJournal:
     journal = MigrationJournal(connection)
     for script in context.script.walk_revisions():
         for direction in ("upgrade", "downgrade"):
-            migration = getattr(script.module, direction)
-            setattr(script.module, direction, journal.wrap(f"{direction} of revision {script.revision}", migration))
+            if migration := getattr(script.module, direction, None):
+                wrapped = journal.wrap(f"{direction} of revision {script.revision}", migration)
+                setattr(script.module, direction, wrapped)
     return journal
 
 
