@@ -92,6 +92,7 @@ class _AfterCursor(FunctionElement[bool]):
 
     type = sa.Boolean()
     inherit_cache = True
+    _is_implicitly_boolean = True  # otherwise MariaDB and MySQL get `(...) = 1`, for which they use no index
 
 
 @compiles(_AfterCursor)
