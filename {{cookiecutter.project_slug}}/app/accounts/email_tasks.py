@@ -1,4 +1,4 @@
-"""Background tasks that send e-mails with links to new and changed addresses, and that delete what nobody confirmed.
+"""Background tasks that send links to new and changed addresses, and delete accounts and changes without confirmation.
 
 Each task issues the tokens of its links, so that no token is in the queue.
 """

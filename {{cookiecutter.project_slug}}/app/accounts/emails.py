@@ -40,7 +40,7 @@ def account_exists_email(service_name: str, page: str) -> tuple[str, str]:
 
 
 def old_address_email(service_name: str, page: str, token: str, hours: int) -> tuple[str, str]:
-    """Return the subject and the text of the e-mail to the present address of an account that shall get another one."""
+    """Return the subject and the text of the e-mail to the current address before a change of the address."""
     text = (
         f"Someone with your password asked to change the e-mail address of your account at {service_name}.\n\n"
         f"If it was you, confirm the change within {hours} hours, here and at the new address:\n\n"
@@ -51,7 +51,7 @@ def old_address_email(service_name: str, page: str, token: str, hours: int) -> t
 
 
 def new_address_email(service_name: str, page: str, token: str, hours: int) -> tuple[str, str]:
-    """Return the subject and the text of the e-mail to the address that an account shall get."""
+    """Return the subject and the text of the e-mail to the new address before a change of the address."""
     text = (
         f"Someone asked to use this e-mail address for an account at {service_name}.\n\n"
         f"If it was you, confirm it within {hours} hours:\n\n{page}#token={token}\n\n"

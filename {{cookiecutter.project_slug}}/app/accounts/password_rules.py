@@ -1,4 +1,4 @@
-"""Which passwords are refused besides those that are too short or too long (NIST SP 800-63B section 5.1.1.2).
+"""Which passwords are rejected besides those that are too short or too long (NIST SP 800-63B section 5.1.1.2).
 
 Composition rules are none of them: they make passwords predictable.
 """
@@ -18,7 +18,7 @@ UNCHANGED = "Must differ from the current password."
 
 
 class UnsuitablePassword(ValueError):
-    """A new password is refused; the message gives the reason."""
+    """A new password is rejected; the message gives the reason."""
 
 
 def general_problem(password: str, service_name: str) -> str | None:

@@ -43,7 +43,7 @@ def make_session(session: Session, user: User) -> UserSession:
 
 
 def make_email_change(session: Session, user: User) -> EmailChange:
-    """Create a change of the user's e-mail that nobody has confirmed yet."""
+    """Create an unconfirmed change of the user's e-mail."""
     change = EmailChange(user_id=user.id, email=f"new{next(_numbers)}@example.org", link_id=secrets.token_hex(16))
     session.add(change)
     session.commit()

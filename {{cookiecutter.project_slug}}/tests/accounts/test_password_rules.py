@@ -1,4 +1,4 @@
-"""Common and breached passwords are refused, and those that contain only the e-mail or the service's name."""
+"""Common and breached passwords are rejected, and those that contain only the e-mail or the service's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens when a route of admins is refused to another user."""
+"""What happens when a route of admins rejects another user."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ RecordRefusal = Callable[[Caller], None]
 
 
 class AdminRefusals(list[RecordRefusal]):
-    """What one app calls before it refuses a route of admins to another user."""
+    """What one app calls before a route of admins rejects another user."""
 
 
 def register_admin_refusal(app: Flask, record: RecordRefusal) -> None:
-    """Call `record` with the caller before a route of admins is refused to another user."""
+    """Call `record` with the caller before a route of admins rejects another user."""
     platform_of(app).get_or_create(AdminRefusals).append(record)
