@@ -160,7 +160,7 @@ def _first_unsealable(session: Session, last_id: int, delay: timedelta) -> int |
 def _oldest_writer(session: Session) -> datetime | None:
     """Return when the oldest transaction that writes entries began; None if there is none, or the server cannot say.
 
-    On MariaDB, only administrators can query it. On MariaDB and SQLite, the delay must be longer than every transaction.
+    On MariaDB, only administrators can query it. There and on SQLite, the delay must be longer than every transaction.
     """
     if session.connection().dialect.name != "postgresql":
         return None
