@@ -64,7 +64,7 @@ class KeyedRequest:
 
 @dataclass(frozen=True)
 class IdempotencyStore:
-    """Where the answers are: one statement each. `save` raises `IntegrityError` if the user's key has an answer."""
+    """Where the answers are. `save` raises `IntegrityError` if the user's key has an answer."""
 
     find: Callable[[sa.Connection, KeyedRequest], StoredAnswer | None]
     save: Callable[[Session, KeyedRequest, Answer], None]

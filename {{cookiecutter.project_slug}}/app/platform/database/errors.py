@@ -56,7 +56,8 @@ POSTGRESQL: Mapping[str, ErrorClass] = {
     "58": BUSY,  # the server cannot read or write its files
 }
 PRIVILEGE_MISSING = "42501"
-MYSQL_PRIVILEGE_MISSING = (1044, 1142, 1143, 1227, 1370, 1410)  # database, table, column, global, routine, user
+# Of a database, table, column, the server, a routine, a user, and for triggers.
+MYSQL_PRIVILEGE_MISSING = (1044, 1142, 1143, 1227, 1370, 1410, 1419)
 # By error number (https://mariadb.com/docs/server/reference/error-codes).
 MYSQL: Mapping[int, ErrorClass] = {
     **dict.fromkeys((1021, 1037, 1038, 1041, 1114), BUSY),  # disk full, out of memory, table full

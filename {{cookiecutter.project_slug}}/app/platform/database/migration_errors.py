@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from alembic.util import CommandError
 from sqlalchemy import exc
 
-from app.platform.database.errors import UNAVAILABLE, classify
+from app.platform.database.errors import UNAVAILABLE, classify, is_refused
 
 AGAIN = "then run the same command again: it continues where this one stopped."
 LOCKED = (
@@ -29,7 +29,6 @@ LOCK_LOST = (
 # By SQLSTATE of PostgreSQL, number of MariaDB and MySQL, and name of SQLite.
 ADVICE = {
     **dict.fromkeys(("55P03", 1205, "SQLITE_BUSY", "SQLITE_LOCKED"), LOCKED),
-    **dict.fromkeys(("42501", 1044, 1142, 1143, 1227, 1370, 1419), RIGHTS),
     **dict.fromkeys(("57014", 1969, 3024), TOO_LONG),
     **dict.fromkeys(("40P01", 1213), DEADLOCK),
 }
@@ -49,6 +48,8 @@ def errors_in_words() -> Iterator[None]:
 
 
 def _advice(error: exc.DBAPIError) -> str | None:
+    if is_refused(error):
+        return RIGHTS
     original = error.orig
     codes = (
         original.args[0] if original and original.args else None,
