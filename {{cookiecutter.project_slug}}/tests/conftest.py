@@ -31,7 +31,9 @@ from app.platform.components import platform_of
 from app.platform.database.base import db
 from app.platform.redis.client import redis_of
 from app.platform.security import backoff
+from app.platform.security.access import ApiKeys
 from app.platform.storage import Storage
+from app.platform.web.caller import KEY_PREFIX, Caller
 from tests import problem_types
 from tests.accounts.factory import bearer, make_user
 from tests.environments import basic_environment
@@ -42,6 +44,7 @@ from tests.servers.installed import InstalledServer
 MIGRATED = "migrated"  # the template database of PostgreSQL
 
 ReplaceComponent = Callable[[object], None]
+ScopedKey = Callable[[User, str], dict[str, str]]
 
 # No test depends on the speed of the machine, and none leaves files behind.
 hypothesis_settings.register_profile(
@@ -244,3 +247,25 @@ def storage(tmp_path: Path, replace_component: ReplaceComponent) -> Storage:
     storage = folder_storage(tmp_path / "storage")
     replace_component(storage)
     return storage
+
+
+@pytest.fixture
+def scoped_key(app: Flask) -> Iterator[ScopedKey]:
+    """Returns the headers of an API key of a user with one scope; works without the feature that stores keys."""
+    platform = platform_of(app)
+    original = platform.find(ApiKeys)
+    callers: dict[str, Caller] = {}
+
+    def look_up(key: str) -> Caller:
+        db.session.get(User, callers[key].user_id)  # like a real lookup, it uses the session
+        return callers[key]
+
+    def create(user: User, scope: str) -> dict[str, str]:
+        key = f"{KEY_PREFIX}{len(callers)}"
+        callers[key] = Caller(user.id, user.role, None, frozenset({scope}))
+        return {"X-API-Key": key}
+
+    platform.add(ApiKeys(look_up))
+    yield create
+    if original:
+        platform.add(original)

@@ -16,6 +16,11 @@ from app.platform.database.base import db
 from app.platform.settings.declarations import settings_of
 from app.platform.web.client_address import RequestOrigin
 
+NO_ADMIN = (
+    "no first admin created: the account of ADMIN_EMAIL exists and is no admin. Another admin can change its role "
+    "(PUT /api/v1/admin/users/{id}/role), or use another ADMIN_EMAIL"
+)
+
 
 def create_first_admin() -> str:
     """Create the admin of `ADMIN_EMAIL` and `ADMIN_PASSWORD` unless the account exists.
@@ -26,8 +31,8 @@ def create_first_admin() -> str:
     if not settings.ADMIN_EMAIL or not settings.ADMIN_PASSWORD:
         return "no first admin created: ADMIN_EMAIL and ADMIN_PASSWORD are not set"
     with suppress(InvalidEmail):  # which the next check reports
-        if service.find_by_email(db.session(), settings.ADMIN_EMAIL):
-            return "first admin exists already"
+        if found := service.find_by_email(db.session(), settings.ADMIN_EMAIL):
+            return "first admin exists already" if found.role == "admin" else NO_ADMIN
     try:
         account = Registration().load({"email": settings.ADMIN_EMAIL, "password": settings.ADMIN_PASSWORD})
     except ValidationError as error:

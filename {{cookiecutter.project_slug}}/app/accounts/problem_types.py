@@ -64,6 +64,12 @@ WRONG_CODE = ProblemType(
     "The code of the second factor is wrong or has been used already.",
     "Wait for the next code of the authenticator app, or use a recovery code.",
 )
+WRONG_SIGN_IN_CODE = ProblemType(
+    "wrong-sign-in-code",
+    401,
+    "The code of the second factor, or the recovery code, is missing, wrong or has been used already.",
+    "Wait for the next code of the authenticator app, or use a recovery code.",
+)
 SECOND_FACTOR_ON = ProblemType(
     "second-factor-on",
     409,
@@ -80,5 +86,5 @@ SECOND_FACTOR_OFF = ProblemType(
 PROBLEM_TYPES = (
     *(EMAIL_TAKEN, WRONG_CREDENTIALS, INVALID_TOKEN, WRONG_PASSWORD, TOO_MANY_FAILED_SIGN_INS),
     *(LAST_ADMIN, OWN_ACCOUNT, ACCOUNT_SUSPENDED, USER_SUSPENDED),
-    *(WRONG_CODE, SECOND_FACTOR_ON, SECOND_FACTOR_OFF),
+    *(WRONG_CODE, WRONG_SIGN_IN_CODE, SECOND_FACTOR_ON, SECOND_FACTOR_OFF),
 )

@@ -9,7 +9,7 @@ RECORDS = (
         ("users",),
         "e-mail, name (encrypted), hash of the password, role, times",
         "the account",
-        "until the erasure",
+        "until the erasure; without a confirmed e-mail, `UNVERIFIED_ACCOUNT_DAYS`",
         "the user, admins",
         "tests/accounts/test_admin_views.py",
     ),
@@ -26,7 +26,7 @@ RECORDS = (
         "the new e-mail",
         "a change that waits for its confirmation",
         "25 hours",
-        "only the service",
+        "the user, without the secrets",
         "tests/accounts/test_email_change.py",
     ),
     Record(
@@ -34,7 +34,7 @@ RECORDS = (
         "secret (encrypted), hashes of codes",
         "the second factor",
         "until the user removes it",
-        "only the service",
+        "the user, without the secrets",
         "tests/accounts/test_totp.py",
     ),
 )

@@ -14,8 +14,8 @@ from app.accounts.problem_types import (
     SECOND_FACTOR_ON,
     TOO_MANY_FAILED_SIGN_INS,
     WRONG_CODE,
-    WRONG_CREDENTIALS,
     WRONG_PASSWORD,
+    WRONG_SIGN_IN_CODE,
 )
 from app.accounts.schemas import Tokens
 from app.accounts.second_factor_schemas import (
@@ -124,7 +124,7 @@ def disable(data: dict[str, str]) -> None:
 @public("the token of the first step and the code in the body are the credentials")
 @blueprint.arguments(SecondFactor())
 @blueprint.response(200, Tokens())
-@raises(INVALID_TOKEN, WRONG_CREDENTIALS, TOO_MANY_FAILED_SIGN_INS)
+@raises(INVALID_TOKEN, WRONG_SIGN_IN_CODE, TOO_MANY_FAILED_SIGN_INS)
 @target_limit("RATELIMIT_TOKEN", "mfa_token")
 def login(data: dict[str, str]) -> dict[str, Any]:
     """Complete a sign-in with the token of the first step and a code, or a recovery code if the app is lost.
@@ -152,7 +152,7 @@ def login(data: dict[str, str]) -> dict[str, Any]:
             raise unauthorized("The account has changed since the first step. Sign in again.", INVALID_TOKEN) from None
         except second_factor.WrongCode:
             sign_ins.record_failure(FAILED, user_id, actor_id=None)
-            raise unauthorized(CODE_IS_WRONG, WRONG_CREDENTIALS) from None
+            raise unauthorized(CODE_IS_WRONG, WRONG_SIGN_IN_CODE) from None
         attempt.succeeded()
     pair = token_pair(user, user_session)
     sign_ins.signed_in(user_id)

@@ -57,7 +57,9 @@ def seal(*, replace_copy: bool) -> None:
         service.record(session, "audit.copy_replaced", actor_id=None, target=target, origin=origin)
         session.commit()
     count = sum(seals.seal(session, signer_of(current_app), delay_of(current_app)))
-    click.echo(f"audit log: {count} entries sealed")
+    seconds = delay_of(current_app).total_seconds()
+    rest = f"; entries of the last {seconds:g} seconds are sealed later" if seconds else ""
+    click.echo(f"audit log: {count} entries sealed{rest}")
     try:
         copy_of(current_app).update(session, replace=replace_copy)
     except CopyMismatch as error:

@@ -7,7 +7,7 @@ from app.platform.personal_data import Record
 RECORDS = (
     Record(
         ("audit_logs",),
-        "user id, action, client address, time",
+        "user id, action, its target and details, client address, time",
         "evidence of access and changes",
         "not deleted with the account",
         "admins; in an export, the user",

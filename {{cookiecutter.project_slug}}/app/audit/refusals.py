@@ -7,7 +7,7 @@ from flask import Flask, current_app
 from app.audit import service
 from app.platform.api.rate_limits import limiter_of
 from app.platform.database.base import db
-from app.platform.security.admin_refusals import register_admin_refusal
+from app.platform.security.admin_rights import register_admin_refusal
 from app.platform.web.caller import Caller
 from app.platform.web.client_address import request_origin
 from app.platform.web.request_state import current_request

@@ -33,6 +33,7 @@ from app.platform.components import platform_of
 from app.platform.database.base import autocommit_connection, db
 from app.platform.redis.cache import Cache
 from app.platform.security.access import account_deleted, current_caller, login_or_api_key, login_required
+from app.platform.security.admin_rights import has_admin_rights
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import CREATE, LIST, READ, UPDATE, objective
 from app.platform.web.client_address import request_origin
@@ -115,7 +116,7 @@ def active(query: dict[str, Any]) -> Response:
     Admins who are logged in see all users; the audit log records each such request.
     """
     caller = current_caller()
-    if caller.role != "admin" or caller.session_id is None:
+    if not has_admin_rights(caller):
         return jsonify(ACTIVE_USERS.get_or_compute(query, lambda: _dump_active(query)))
     everyone = {**query, "everyone": True}
     found = ACTIVE_USERS.get_or_compute(everyone, lambda: _dump_active(everyone))

@@ -7,7 +7,7 @@ from app.platform.personal_data import Record
 RECORDS = (
     Record(
         ("erasures", "storage: erasures/"),
-        "id of an erased user, times",
+        "id of an erased user, times, ids of the sessions that ended",
         "a restored backup must not bring the user back",
         "not deleted",
         "operators",

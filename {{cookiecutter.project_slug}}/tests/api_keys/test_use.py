@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import User
 from app.api_keys import service
+from app.platform.api.versions import VERSIONS
 from app.platform.components import platform_of
 from app.platform.database.base import db, utc_now
 from tests.accounts.factory import bearer, make_user
 from tests.api_keys.factory import make_key, with_key
 from tests.attacks.conftest import app_without_limits
 from tests.log_capture import captured_log
-from tests.routes import routes
+from tests.routes import all_routes, routes
 from tests.statements import recorded_statements
 
 __all__ = ["app_without_limits"]
@@ -230,3 +231,10 @@ def test_key_never_appears_in_the_log(client: FlaskClient, session: Session, use
 
     assert log.getvalue().count("\n") == 3
     assert text[13:] not in log.getvalue()
+
+
+@pytest.mark.req("A10")
+def test_only_the_creation_needs_a_recent_login(app: Flask) -> None:
+    found = {str(route) for route in all_routes(app) if route.policy.recent_login and "/api-keys" in str(route)}
+
+    assert found == {f"POST /api/{version}/api-keys" for version in VERSIONS}

@@ -20,8 +20,7 @@ from app.data_files.settings import DataFilesSettings
 from app.data_files.uploads import FORM_BYTES
 from app.platform.database.base import db, utc_now
 from app.platform.storage import Storage
-from tests.conftest import ReplaceComponent
-from tests.data_files.conftest import ScopedKey
+from tests.conftest import ReplaceComponent, ScopedKey
 from tests.data_files.factory import CSV, FILES, upload
 from tests.platform.storage.factory import unreachable_storage
 

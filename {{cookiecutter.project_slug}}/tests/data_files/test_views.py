@@ -15,7 +15,7 @@ from app.data_files.models import DataFile, TestRun
 from app.platform.database.base import utc_now
 from app.platform.storage import Storage
 from tests.accounts.factory import bearer
-from tests.data_files.conftest import ScopedKey
+from tests.conftest import ScopedKey
 from tests.data_files.factory import FILES, TESTS, make_file, make_run
 from tests.pages import all_items
 

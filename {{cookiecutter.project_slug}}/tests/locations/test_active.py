@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -11,12 +11,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from app import create_app
 from app.accounts.models import User
 from app.audit.models import AuditLog
 from app.locations.models import LocationSharing
 from app.platform.database.base import utc_now
 from tests.accounts.factory import bearer, make_user
-from tests.api_keys.factory import make_key
+from tests.conftest import ScopedKey
 from tests.locations.factory import make_location, share_location
 
 ME = "/api/v1/users/me"
@@ -81,6 +82,20 @@ def test_admins_see_all_users_and_are_recorded(
     assert (entry.action, entry.actor_id, entry.target_id) == ("admin.read", admin.id, "active_users")
 
 
+@pytest.mark.req("A2", "A10")
+@pytest.mark.fault("F57")
+def test_admin_without_a_required_second_factor_sees_what_users_see(
+    app: Flask, environment: Mapping[str, str], session: Session, user: User
+) -> None:
+    make_location(session, user)
+    admin = make_user(session, role="admin")
+    strict = create_app({**environment, "ADMIN_TOTP_REQUIRED": "true"}).test_client()
+
+    without, with_it = bearer(app, admin), bearer(app, admin, mfa=True)
+
+    assert (listed(strict, without), listed(strict, with_it)) == ([], [user.id])
+
+
 @pytest.mark.req("P3")
 @pytest.mark.parametrize("role", ["user", "admin"])
 def test_user_with_restricted_processing_is_not_listed(
@@ -101,11 +116,13 @@ def test_user_with_restricted_processing_is_not_listed(
 
 @pytest.mark.req("A2")
 @pytest.mark.fault("F57")
-def test_api_key_of_an_admin_sees_what_users_see(client: FlaskClient, session: Session, user: User) -> None:
+def test_api_key_of_an_admin_sees_what_users_see(
+    client: FlaskClient, session: Session, user: User, scoped_key: ScopedKey
+) -> None:
     make_location(session, user)
-    _, key = make_key(session, make_user(session, role="admin"), "locations:read")
+    key = scoped_key(make_user(session, role="admin"), "locations:read")
 
-    assert listed(client, {"X-API-Key": key}) == []
+    assert listed(client, key) == []
 
 
 @pytest.mark.req("A3")

@@ -11,7 +11,7 @@ from flask import Flask, current_app
 
 from app.platform.components import platform_of
 from app.platform.security import api_key_owners, sessions, step_up, tokens
-from app.platform.security.admin_refusals import AdminRefusals
+from app.platform.security.admin_rights import AdminRefusals, has_admin_rights
 from app.platform.security.api_key_owners import INVALID
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.logging import bind_context
@@ -24,10 +24,11 @@ from app.platform.web.problem_types import (
     LOGIN_REQUIRED,
     MISSING_SCOPE,
     PERMISSION_DENIED,
+    RECENT_LOGIN_REQUIRED,
     SECOND_FACTOR_REQUIRED,
     ProblemType,
 )
-from app.platform.web.problems import Problem
+from app.platform.web.problems import Problem, raises
 from app.platform.web.request_state import current_request, request_state
 from app.platform.web.route_policy import Access, View, policy_of
 
@@ -77,7 +78,7 @@ def login_or_api_key(scope: str) -> Callable[[View], View]:
 
 def admin_required(view: View) -> View:
     """Let logged-in users with the role admin call this route."""
-    return _set_access(view, ADMIN)
+    return _set_access(raises(SECOND_FACTOR_REQUIRED)(view), ADMIN)
 
 
 def allow_unverified(view: View) -> View:
@@ -89,7 +90,7 @@ def allow_unverified(view: View) -> View:
 def recent_login_required(view: View) -> View:
     """Let only callers whose last proof of the password is recent call this route; above `login_required`."""
     policy_of(view).recent_login = True
-    return view
+    return raises(RECENT_LOGIN_REQUIRED)(view)
 
 
 def operator_token_required(view: View) -> View:
@@ -257,7 +258,7 @@ def _require_admin() -> None:
         for record in platform_of(current_app).get_or_create(AdminRefusals):
             record(caller)
         raise Problem(PERMISSION_DENIED, "Only admins may do this.")
-    if not caller.mfa and settings_of(current_app).ADMIN_TOTP_REQUIRED:
+    if not has_admin_rights(caller):
         raise Problem(SECOND_FACTOR_REQUIRED, NO_SECOND_FACTOR)
 
 

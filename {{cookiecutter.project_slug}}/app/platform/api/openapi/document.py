@@ -98,10 +98,23 @@ class Operation:
             is_limited=self.is_limited,
         )
 
-    @property
-    def needs_recent_login(self) -> bool:
-        """Whether the caller must have proved the password recently."""
-        return policy_of(self.view).recent_login
+    def declared_types(self) -> dict[int, list[ProblemType]]:
+        """Return the types of problems that the view declares, by status."""
+        types: dict[int, list[ProblemType]] = {}
+        for problem_type in self.problem_types:
+            types.setdefault(problem_type.status, []).append(problem_type)
+        return types
+
+    def meaning(self, status: int, types: Sequence[ProblemType]) -> str:
+        """Describe an error response: what any rejected caller gets, and the types that the view declares."""
+        if status == HTTPStatus.UNAUTHORIZED and policy_of(self.view).recent_login:
+            return problems.STEP_UP
+        shared = [problems.ERROR_RESPONSES[status].description] if self.rejects_callers(status) else []
+        return " ".join([*shared, *(problem_type.meaning for problem_type in types)])
+
+    def rejects_callers(self, status: int) -> bool:
+        """Whether the status also means that the caller has no access."""
+        return status in problems.CALLER_STATUSES and not self.is_public
 
     def security(self) -> list[dict[str, list[str]]]:
         """Return the security requirements: none, a login (maybe as an admin), or also an API key with a scope."""
@@ -195,8 +208,8 @@ def _complete_operation(
         responses.setdefault(304, {"description": request_headers.NOT_MODIFIED})
     for status in operation.error_statuses():
         responses.setdefault(status, {})
-    if operation.needs_recent_login:
-        responses[HTTPStatus.UNAUTHORIZED] = {"description": problems.STEP_UP}
+    for status, types in operation.declared_types().items():
+        responses[status] = {"description": operation.meaning(status, types)}
     parameters = [*generated.get("parameters", []), *request_headers.parameters(policy, operation.method)]
     return {
         **generated,
@@ -210,7 +223,7 @@ def _complete_operation(
                 responses[status],
                 (*headers, *request_headers.response_headers(policy, status)),
                 schemas,
-                _types(operation, status),
+                operation.declared_types().get(status, ()),
             )
             for status in sorted(responses)
         },
@@ -225,8 +238,6 @@ def _response(
     types: Sequence[ProblemType],
 ) -> dict[str, Any]:
     """Return one response of an operation; an error of its shared types only refers to the shared response."""
-    if types:
-        declared = {"description": " ".join(problem_type.meaning for problem_type in types)}
     has_description = declared.get("description") not in (None, HTTPStatus(status).phrase)
     if status in problems.ERROR_RESPONSES and not has_description:
         return {"$ref": f"#/components/responses/{problems.ERROR_RESPONSES[status].name}"}
@@ -248,11 +259,6 @@ def _shared_response(error: problems.ErrorResponse, status: int, extra: tuple[st
     uris = possible_uris(status, ())
     content = problems.content(status, error.detail, uris)
     return {"description": error.description, "headers": headers, "x-problem-types": uris, "content": content}
-
-
-def _types(operation: Operation, status: int) -> list[ProblemType]:
-    """Return the types that the operation declares for a status."""
-    return [problem_type for problem_type in operation.problem_types if problem_type.status == status]
 
 
 def _with_types(app: Flask, schemas: dict[str, Any]) -> dict[str, Any]:

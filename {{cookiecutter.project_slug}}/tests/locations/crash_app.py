@@ -1,4 +1,4 @@
-"""The service, which kills its process once while it processes a request: `gunicorn tests.idempotency.crash_app:app`.
+"""The service, which kills its process once while it processes a request: `gunicorn tests.locations.crash_app:app`.
 
 `CRASH` selects when: `before` or `after` the commit. The process creates `CRASH_FILE` before it ends.
 """

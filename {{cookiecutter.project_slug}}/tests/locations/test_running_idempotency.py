@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.idempotency.conftest import KEY, POSITION
+from tests.idempotency.repetitions import KEY
+from tests.locations.conftest import LOCATIONS, POSITION
 from tests.running.accounts import log_in
 from tests.running.conftest import GUNICORN, StartWeb
 from tests.servers import wait_until
 
 pytestmark = [pytest.mark.running, pytest.mark.req("A9")]
-
-LOCATIONS = "/api/v1/locations"
 
 
 @pytest.mark.parametrize(("crash", "replayed"), [("after", "true"), ("before", None)])
@@ -23,7 +22,7 @@ def test_request_of_killed_process_has_one_effect(
 ) -> None:
     file = tmp_path / "crashed"
     web = start_web(
-        [*GUNICORN, "tests.idempotency.crash_app:app"], CRASH=crash, CRASH_FILE=str(file), GUNICORN_WORKERS="2"
+        [*GUNICORN, "tests.locations.crash_app:app"], CRASH=crash, CRASH_FILE=str(file), GUNICORN_WORKERS="2"
     )
     headers = log_in(web)
     before = set(web.process.children())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from threading import Barrier, Thread
 from typing import Any
 
@@ -14,26 +13,19 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app.accounts.models import User
-from app.api_keys.models import ApiKey
-from app.data_files.models import DataFile, TestRun
 from app.idempotency.models import IdempotencyKey
 from app.locations.models import UserLocation
 from app.platform.api.idempotency import IdempotencyStore
 from app.platform.components import platform_of
 from app.platform.database.base import db
-from app.platform.operations.storage_owner import require_ownership
 from app.platform.redis.client import redis_of
-from app.platform.storage import Storage
 from tests.accounts.factory import bearer
 from tests.conftest import ReplaceComponent
-from tests.idempotency.conftest import KEY, POSITION, Send, assert_replayed, count
-from tests.samples import create_object
+from tests.idempotency.repetitions import KEY, Send, assert_replayed, count
+from tests.locations.conftest import POSITION
 from tests.statements import recorded_statements
 
 pytestmark = pytest.mark.req("A9")
-
-
-NEW_KEY = {"json": {"name": "a key", "scopes": ["profile:read"]}, "path": "/api/v1/api-keys"}
 
 
 def test_repeated_request_creates_once(session: Session, send: Send) -> None:
@@ -58,53 +50,6 @@ def test_batch_is_saved_once(session: Session, send: Send) -> None:
 
     assert_replayed(first, second)
     assert count(session, UserLocation) == 3
-
-
-def test_repeated_creation_of_a_key_returns_the_key_that_is_not_stored_in_plain_text(
-    session: Session, send: Send
-) -> None:
-    first, second = send(**NEW_KEY), send(**NEW_KEY)
-
-    assert_replayed(first, second)
-    assert count(session, ApiKey) == 1
-    stored = session.execute(sa.text("SELECT answer FROM idempotency_keys")).scalar_one()
-    assert stored.startswith("enc2:")
-    assert first.get_json()["key"] not in stored
-
-
-def upload(content: bytes = b"a,b\n1,2\n", name: str = "a.csv") -> dict[str, Any]:
-    return {"json": None, "data": {"file": (BytesIO(content), name)}, "path": "/api/v1/data-files"}
-
-
-def test_repeated_upload_stores_one_file(session: Session, send: Send, storage: Storage) -> None:
-    first, second = send(**upload()), send(**upload())
-
-    assert_replayed(first, second)
-    assert first.headers["Location"]
-    assert count(session, DataFile) == 1
-    assert len(list(storage.list_keys("data-files/"))) == 1
-
-
-@pytest.mark.parametrize("other", [upload(b"a,b\n1,3\n"), upload(name="b.csv")], ids=["content", "name"])
-def test_key_of_another_upload_is_rejected(send: Send, storage: Storage, other: dict[str, Any]) -> None:
-    send(**upload())
-
-    response = send(**other)
-
-    assert response.get_json()["type"] == "/problems/idempotency-key-reused"
-
-
-def test_repeated_request_starts_one_test(app: Flask, session: Session, user: User, send: Send) -> None:
-    file_id = create_object(app, session, user, "file_id")
-    request = {"json": {}, "path": f"/api/v1/data-files/{file_id}/tests"}
-
-    first, second = send(**request), send(**request)
-
-    assert first.status_code == 202
-    assert_replayed(first, second)
-    assert count(session, TestRun) == 1
-    if app.extensions["celery"].conf.task_always_eager:  # the task began after the commit, and found the test
-        assert session.scalars(sa.select(TestRun.attempts)).one() == 1
 
 
 @pytest.mark.parametrize(
@@ -170,34 +115,6 @@ def test_failed_request_stores_nothing_and_can_be_repeated(
     assert failed.status_code == 500
     assert count(session, UserLocation) == 0
     assert send().status_code == 201
-
-
-def test_storage_keeps_its_owner_after_a_failed_upload(
-    app: Flask, session: Session, send: Send, storage: Storage, replace_component: ReplaceComponent
-) -> None:
-    store = platform_of(app).get(IdempotencyStore)
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("after the effect")
-
-    replace_component(IdempotencyStore(store.find, fail))
-    failed = send(**upload())
-    replace_component(store)
-
-    assert failed.status_code == 500
-    assert count(session, DataFile) == 0
-    require_ownership(session, storage)  # raises if the database has lost the id that the storage has
-    assert send(**upload()).status_code == 201
-
-
-def test_rejection_after_the_limit_stores_nothing(session: Session, send: Send) -> None:
-    for number in range(20):
-        send(f"key-{number}", **NEW_KEY)
-
-    response = send("another", **NEW_KEY)
-
-    assert (response.status_code, response.get_json()["type"]) == (409, "/problems/too-many-api-keys")
-    assert count(session, IdempotencyKey) == 20
 
 
 def test_concurrent_requests_have_one_effect(
