@@ -142,15 +142,18 @@ def test_first_admin_gets_no_common_password(app: Flask, environment: Mapping[st
 
 
 @pytest.mark.req("A10")
-def test_password_of_an_existing_admin_does_not_stop_the_start(
-    environment: Mapping[str, str], session: Session, user: User
+@pytest.mark.parametrize(
+    ("role", "message"), [("admin", "first admin exists already"), ("user", "exists and is no admin")]
+)
+def test_password_of_an_existing_account_does_not_stop_the_start(
+    environment: Mapping[str, str], session: Session, role: str, message: str
 ) -> None:
-    admin = {"ADMIN_EMAIL": user.email, "ADMIN_PASSWORD": "password123"}
+    admin = {"ADMIN_EMAIL": make_user(session, role=role).email, "ADMIN_PASSWORD": "password123"}
 
     result = create_app({**environment, **admin}).test_cli_runner().invoke(args=["init-db"])
 
     assert result.exit_code == 0
-    assert "first admin exists already" in result.output
+    assert message in result.output
 
 
 @pytest.mark.req("A10")

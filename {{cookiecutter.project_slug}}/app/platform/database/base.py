@@ -16,7 +16,7 @@ from sqlalchemy import orm
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
 
-from app.platform.database import errors, statement_budget
+from app.platform.database import errors, repetition, statement_budget
 from app.platform.database.deferred_commit import DeferrableSession, is_deferred
 from app.platform.database.encryption import Keyring, set_keyring
 from app.platform.database.engine import connect_arguments, engine_options, install_client_timeouts
@@ -141,6 +141,7 @@ def init_app(app: Flask) -> None:
     db.init_app(app)
     migrate.init_app(app, db, compare_type=True, render_as_batch=True)
     errors.init_app(app)
+    repetition.init_app(app)
     with app.app_context():
         engine = db.engine
         register_dependency_check(app, "database", database_check(settings))

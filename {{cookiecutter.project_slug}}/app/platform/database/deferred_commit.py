@@ -15,17 +15,19 @@ class DeferrableSession(FlaskSession):
     """The session of a request or a task; in a `deferred_commit` block, `commit` only flushes."""
 
     deferred: list[Action] | None = None  # what runs after the commit; None: commits are not deferred
+    has_committed = False
 
     def commit(self) -> None:
         """Commit, or flush if the commit is deferred."""
         if self.deferred is None:
-            super().commit()
+            self.commit_now()
         else:
             self.flush()
 
     def commit_now(self) -> None:
         """Commit, also if the commit is deferred."""
         super().commit()
+        self.has_committed = True
 
 
 @contextmanager
@@ -52,6 +54,11 @@ def deferred_commit(session: Session) -> Iterator[None]:
 def is_deferred(session: Session) -> bool:
     """Whether the commits of a session wait."""
     return isinstance(session, DeferrableSession) and session.deferred is not None
+
+
+def has_committed(session: Session) -> bool:
+    """Whether a session has committed anything."""
+    return isinstance(session, DeferrableSession) and session.has_committed
 
 
 def commit_now(session: Session) -> None:

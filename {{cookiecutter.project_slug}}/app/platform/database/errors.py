@@ -55,6 +55,7 @@ POSTGRESQL: Mapping[str, ErrorClass] = {
     "57P": UNAVAILABLE,  # the server starts, shuts down or crashed
     "58": BUSY,  # the server cannot read or write its files
 }
+CONFLICTS = ("40001", "40P01", 1020, 1213)  # serialization failure, deadlock; row changed, deadlock of MariaDB
 PRIVILEGE_MISSING = "42501"
 # Of a database, table, column, the server, a routine, a user, and for triggers.
 MYSQL_PRIVILEGE_MISSING = (1044, 1142, 1143, 1227, 1370, 1410, 1419)
@@ -101,9 +102,19 @@ def classify(error: BaseException) -> ErrorClass:
 
 def is_refused(error: BaseException) -> bool:
     """Whether the account of the connection lacks a privilege for the statement."""
+    return _has_code(error, (PRIVILEGE_MISSING, *MYSQL_PRIVILEGE_MISSING))
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether the database rolled the transaction back because of a concurrent one: repeated, it may succeed."""
+    return _has_code(error, CONFLICTS)
+
+
+def _has_code(error: BaseException, codes: tuple[str | int, ...]) -> bool:
+    """Whether the driver's error has one of these values of SQLSTATE or error numbers of MariaDB and MySQL."""
     original = getattr(error, "orig", None)
     number = original.args[0] if original and original.args else None
-    return getattr(original, "sqlstate", None) == PRIVILEGE_MISSING or number in MYSQL_PRIVILEGE_MISSING
+    return getattr(original, "sqlstate", None) in codes or number in codes
 
 
 def _by_code(error: BaseException, without_code: ErrorClass) -> ErrorClass:
@@ -120,7 +131,7 @@ def _by_code(error: BaseException, without_code: ErrorClass) -> ErrorClass:
 
 def init_app(app: Flask) -> None:
     """Return a problem response for every error of the database."""
-    app.register_error_handler(exc.SQLAlchemyError, _error_response)
+    app.register_error_handler(exc.SQLAlchemyError, error_response)
 
 
 def drop_unusable_connections(engine: sa.Engine) -> None:
@@ -133,7 +144,8 @@ def _mark_unusable(context: sa.ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def _error_response(error: Exception) -> Response:
+def error_response(error: Exception) -> Response:
+    """Return the problem of an error of the database."""
     error_class = classify(error)
     if error_class is BUG:
         return unexpected_error_response(error)

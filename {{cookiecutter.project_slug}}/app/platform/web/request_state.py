@@ -51,6 +51,7 @@ class RequestState(_AppCtxGlobals):
     session_lookup: tuple[int, bool] | None = None  # (session id, revoked), from the rate-limit script
     rate_limit: RateLimitResult | None = None
     concurrency_slot: Semaphore | None = None
+    repeated: bool = False  # the database rolled the first attempt back
 
 
 def request_state() -> RequestState:
