@@ -122,13 +122,18 @@ def service_venv(bake_service: BakeFactory, tmp_path_factory: pytest.TempPathFac
     return venv
 
 
+@pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that all bakes share: it is keyed by content."""
+    return tmp_path_factory.mktemp("mypy") / "cache"
+
+
 @pytest.fixture
-def run_make(service_venv: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeRunner:
+def run_make(service_venv: Path, mypy_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeRunner:
     """Runs a Makefile target in a copy of a service, so files that the target creates do not reach other tests."""
 
     def make(target: str, service: Path) -> None:
         copy = copy_service(service, tmp_path_factory.mktemp("copy") / service.name)
-        mypy_cache = tmp_path_factory.getbasetemp() / "mypy-cache"  # keyed by content, so bakes can share it
         arguments = [f"ARGS={os.environ['SERVICE_ARGS']}"] if os.environ.get("SERVICE_ARGS") else []
         run(
             ["make", target, f"VENV={service_venv}", *arguments],

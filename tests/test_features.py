@@ -110,9 +110,9 @@ def test_greeting_is_returned(app: Flask, client: FlaskClient, user: User) -> No
 class EditedService:
     """A copy of a bake that a test edits; runs its commands in the shared virtual environment."""
 
-    def __init__(self, bake: Path, folder: Path, venv: Path) -> None:
+    def __init__(self, bake: Path, folder: Path, venv: Path, mypy_cache: Path) -> None:
         """Copy the bake to `folder`."""
-        self._bake, self.folder, self._venv = bake, copy_service(bake, folder), venv
+        self._bake, self.folder, self._venv, self._mypy_cache = bake, copy_service(bake, folder), venv, mypy_cache
 
     def make(self, *targets: str) -> None:
         """Run Makefile targets."""
@@ -137,7 +137,7 @@ class EditedService:
 
     def _environment(self) -> dict[str, str]:
         path = f"{self._venv}/bin{os.pathsep}{os.environ['PATH']}"
-        return clean_environment(PATH=path, MYPY_CACHE_DIR=str(self.folder.parent / "mypy-cache"))
+        return clean_environment(PATH=path, MYPY_CACHE_DIR=str(self._mypy_cache))
 
 
 def _digests(root: Path) -> dict[str, str]:
@@ -176,9 +176,9 @@ EditService = Callable[[], EditedService]
 
 
 @pytest.fixture
-def edit_service(bake_service: BakeFactory, service_venv: Path, tmp_path: Path) -> EditService:
+def edit_service(bake_service: BakeFactory, service_venv: Path, mypy_cache: Path, tmp_path: Path) -> EditService:
     """Copies a bake, to be edited."""
-    return lambda: EditedService(bake_service(), tmp_path / "service", service_venv)
+    return lambda: EditedService(bake_service(), tmp_path / "service", service_venv, mypy_cache)
 
 
 @pytest.mark.fault("F45")
