@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.audit import commands, refusals, service, tasks
+from app.audit.alerts import ALERTS
 from app.audit.records import RECORDS
 from app.audit.settings import AuditSettings
 from app.audit.views import blueprint
@@ -24,7 +25,8 @@ FEATURE = Feature(
     records=RECORDS,
     export_name="audit_logs",
     settings=AuditSettings,
-    schedules={"audit.seal": tasks.SEAL_SECONDS},
+    schedules={"audit.seal": tasks.SEAL_SECONDS, "audit.verify": tasks.VERIFY_SECONDS},
     commands=(commands.audit_log,),
+    alerts=ALERTS,
     init_app=_init_app,
 )

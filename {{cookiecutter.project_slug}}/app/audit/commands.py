@@ -73,7 +73,7 @@ def verify() -> None:
     """Find changed, missing and added entries and seals; exit with 1 if there are any."""
     verification = Verification(db.session(), signer_of(current_app), delay_of(current_app))
     count = 0
-    for problem in _problems(verification):
+    for problem in problems(verification):
         count += 1
         if count <= MAX_LINES:
             click.echo(f"problem: {problem}")
@@ -87,7 +87,8 @@ def verify() -> None:
         raise click.ClickException(f"The audit log has {count} problem{'s' if count > 1 else ''}.")
 
 
-def _problems(verification: Verification) -> Iterator[str]:
+def problems(verification: Verification) -> Iterator[str]:
+    """Yield the problems of the triggers, the entries, the seals and the copy of the newest seal."""
     yield from protection.problems()
     yield from verification.problems()
     yield from _copy_problems(verification.session)

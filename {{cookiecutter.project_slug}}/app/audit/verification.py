@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,6 +34,10 @@ BACKDATED = timedelta(minutes=10)  # ids and times grow together; clocks of repl
 OVERDUE = timedelta(minutes=30)  # after the time at which a seal should exist
 
 
+class OutOfTime(Exception):
+    """The verification has reached its deadline."""
+
+
 @dataclass
 class Ids:
     """How many entries have a problem, and the first ids of them."""
@@ -54,11 +59,12 @@ class Ids:
 
 @dataclass
 class Verification:
-    """One run: `problems` yields them, and the counts are complete after that."""
+    """One run: `problems` yields them, and the counts are complete after that; `deadline` is in monotonic seconds."""
 
     session: Session
     signer: SealSigner
     delay: timedelta
+    deadline: float = float("inf")
     seals: int = 0
     entries: int = 0
     unsealed: int = 0
@@ -162,6 +168,8 @@ class Verification:
         rows = self.session.execute(page).all()
         while rows:
             yield from rows
+            if time.monotonic() > self.deadline:
+                raise OutOfTime
             rows = self.session.execute(page.where(key > rows[-1].id)).all() if len(rows) == size else []
 
 
