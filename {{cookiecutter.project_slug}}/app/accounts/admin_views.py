@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from flask import current_app
+
 from app.accounts import administration
 from app.accounts.models import User
-from app.accounts.problem_types import LAST_ADMIN, USER_SUSPENDED
+from app.accounts.problem_types import LAST_ADMIN, OWN_ACCOUNT, USER_SUSPENDED
 from app.accounts.schemas import EmptyBody, Message, RoleChange, UserPage, UserQuery, UserRecord
 from app.accounts.service import LastAdmin, NoSuchUser, Suspended
 from app.accounts.tasks import send_reset_mail
@@ -20,6 +22,7 @@ from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.security import sessions
 from app.platform.security.access import admin_required, current_caller
+from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem, raises, service_unavailable
@@ -27,6 +30,10 @@ from app.platform.web.problems import Problem, raises, service_unavailable
 blueprint = Blueprint("admin", __name__, description="User management, for admins.")
 
 NO_SUCH_USER = "No user has this id."
+NO_MAIL_SERVER = (
+    "The password is invalid now. This service has no mail server, so the user gets no link: set MAIL_SERVER, and let "
+    "the user request one (POST /auth/forgot-password)."
+)
 USER_RECORD = UserRecord()
 
 
@@ -81,16 +88,18 @@ def change_role(data: dict[str, str], user_id: int) -> User:
 @blueprint.arguments(EmptyBody(), required=False)
 @blueprint.response(202, Message())
 @blueprint.alt_response(404, description=NO_SUCH_USER)
-@raises(USER_SUSPENDED)
+@raises(USER_SUSPENDED, OWN_ACCOUNT)
 def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
     """Invalidate a user's password, end the user's sessions, revoke the user's API keys, and e-mail a link.
 
-    The link leads to the page that sets a new password.
+    The link leads to the page that sets a new password. Without a mail server, the user cannot sign in until there is
+    one.
     """
+    actor_id = current_caller().user_id
+    if user_id == actor_id:
+        raise Problem(OWN_ACCOUNT, "You cannot reset your own password here: POST /auth/change-password changes it.")
     try:
-        user, ended = administration.force_reset(
-            db.session(), user_id, origin=request_origin(), actor_id=current_caller().user_id
-        )
+        user, ended = administration.force_reset(db.session(), user_id, origin=request_origin(), actor_id=actor_id)
     except NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None
     except Suspended:
@@ -100,4 +109,6 @@ def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
         raise service_unavailable(
             "The password was invalidated, but the e-mail could not be queued. Try again shortly."
         )
+    if not settings_of(current_app).MAIL_SERVER:
+        return {"message": NO_MAIL_SERVER}
     return {"message": "An e-mail with a link is on its way."}

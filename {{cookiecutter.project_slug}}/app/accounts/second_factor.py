@@ -113,6 +113,20 @@ def disable(
     return _remove(session, "user.totp_disabled", user_id, user_id, origin)
 
 
+def replace_recovery_codes(
+    session: Session, user_id: int, code: str | None, recovery_code: str | None, *, origin: RequestOrigin
+) -> list[str]:
+    """Replace the recovery codes and return the new ones. Raises `NotEnabled` or `WrongCode`."""
+    if not service.lock(session, user_id) or not totp.is_enabled(session, user_id):
+        session.rollback()
+        raise NotEnabled
+    _accept(session, user_id, code, recovery_code, origin)
+    codes = totp.create_recovery_codes(session, user_id)
+    _record(session, "user.recovery_codes_replaced", user_id, user_id, origin)
+    session.commit()
+    return codes
+
+
 def reset(session: Session, user_id: int, *, actor_id: int, origin: RequestOrigin) -> Sequence[int]:
     """Remove the second factor of a user who cannot use it, end all sessions and return their ids.
 

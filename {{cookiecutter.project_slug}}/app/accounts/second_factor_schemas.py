@@ -65,12 +65,19 @@ class TotpCode(RequestSchema):
     code = code(required=True)
 
 
-class TotpRemoval(RequestSchema):
+class TotpProof(RequestSchema):
     """The current password, and a code or a recovery code."""
 
     current_password = current_password()
     code = code(required=False)
     recovery_code = recovery_code()
+
+
+class TotpState(Schema):
+    """Whether the account has a second factor."""
+
+    enabled_at = fields.AwareDateTime(required=True, allow_none=True, metadata={"description": "Null: there is none."})
+    recovery_codes_left = fields.Integer(required=True, metadata={"example": 10})
 
 
 class RecoveryCodes(Schema):

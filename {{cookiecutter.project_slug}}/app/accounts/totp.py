@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from datetime import datetime
 
 import pyotp
 import sqlalchemy as sa
@@ -22,8 +23,12 @@ GROUP = 6  # characters between two hyphens of a recovery code
 
 def is_enabled(session: Session, user_id: int) -> bool:
     """Whether a sign-in to the account needs a second factor."""
-    enabled = sa.select(UserTotp.id).where(UserTotp.user_id == user_id, UserTotp.confirmed_at.is_not(None))
-    return session.scalar(enabled) is not None
+    return enabled_at(session, user_id) is not None
+
+
+def enabled_at(session: Session, user_id: int) -> datetime | None:
+    """Return when the user turned the second factor on; None if it is off."""
+    return session.scalar(sa.select(UserTotp.confirmed_at).where(UserTotp.user_id == user_id))
 
 
 def new_secret() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import current_app
@@ -23,8 +25,9 @@ from app.accounts.second_factor_schemas import (
     SecondFactor,
     TotpCode,
     TotpEnrolment,
-    TotpRemoval,
+    TotpProof,
     TotpSecret,
+    TotpState,
 )
 from app.accounts.tasks import record_login
 from app.accounts.token_responses import session_lifetime, token_claims, token_pair
@@ -35,7 +38,7 @@ from app.platform.database.base import db, utc_now
 from app.platform.security import sessions, tokens
 from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
 from app.platform.settings.declarations import settings_of
-from app.platform.telemetry.objectives import UPDATE, objective
+from app.platform.telemetry.objectives import READ, UPDATE, objective
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import Problem, raises
 
@@ -93,28 +96,50 @@ def confirm(data: dict[str, str]) -> dict[str, Any]:
     return {"recovery_codes": codes}
 
 
+@blueprint.get("/auth/totp")
+@rate_limit("RATELIMIT_READ")
+@objective(READ)
+@login_required
+@blueprint.response(200, TotpState())
+def state() -> dict[str, Any]:
+    """Return since when the second factor is on, and how many recovery codes are left."""
+    session, user_id = db.session(), current_caller().user_id
+    return {
+        "enabled_at": totp.enabled_at(session, user_id),
+        "recovery_codes_left": totp.count_recovery_codes(session, user_id),
+    }
+
+
+@blueprint.post("/auth/totp/recovery-codes")
+@rate_limit("RATELIMIT_TOTP")
+@concurrency_limit("CONCURRENCY_HASHING")
+@objective(UPDATE)
+@login_required
+@blueprint.arguments(TotpProof())
+@blueprint.response(200, RecoveryCodes())
+@raises(WRONG_PASSWORD, WRONG_CODE, TOO_MANY_FAILED_SIGN_INS, SECOND_FACTOR_OFF)
+def replace_recovery_codes(data: dict[str, str]) -> dict[str, Any]:
+    """Replace all recovery codes, with the password and a code or a recovery code. Shows the new ones once."""
+    with _proof(data) as (user_id, codes):
+        return {
+            "recovery_codes": second_factor.replace_recovery_codes(
+                db.session(), user_id, *codes, origin=request_origin()
+            )
+        }
+
+
 @blueprint.post("/auth/totp/disable")
 @rate_limit("RATELIMIT_TOTP")
 @concurrency_limit("CONCURRENCY_HASHING")
 @objective(UPDATE)
 @login_required
-@blueprint.arguments(TotpRemoval())
+@blueprint.arguments(TotpProof())
 @blueprint.response(204)
 @raises(WRONG_PASSWORD, WRONG_CODE, TOO_MANY_FAILED_SIGN_INS, SECOND_FACTOR_OFF)
 def disable(data: dict[str, str]) -> None:
     """Remove the second factor, with the password and a code or a recovery code; every session ends."""
-    user_id = current_caller().user_id
-    if not totp.is_enabled(db.session(), user_id):
-        raise Problem(SECOND_FACTOR_OFF, NOT_ENABLED)
-    with current_password(user_id, data["current_password"]):
-        try:
-            ended = second_factor.disable(
-                db.session(), user_id, data.get("code"), data.get("recovery_code"), origin=request_origin()
-            )
-        except second_factor.NotEnabled:
-            raise Problem(SECOND_FACTOR_OFF, NOT_ENABLED) from None
-        except second_factor.WrongCode:
-            raise _wrong_code(user_id, user_id) from None
+    with _proof(data) as (user_id, codes):
+        ended = second_factor.disable(db.session(), user_id, *codes, origin=request_origin())
     sessions.revoke(ended)
 
 
@@ -164,3 +189,18 @@ def login(data: dict[str, str]) -> dict[str, Any]:
 def _wrong_code(user_id: int, actor_id: int) -> Problem:
     sign_ins.record_failure(FAILED, user_id, actor_id=actor_id)
     return Problem(WRONG_CODE, CODE_IS_WRONG, errors={"code": ["Is wrong."]})
+
+
+@contextmanager
+def _proof(data: dict[str, str]) -> Iterator[tuple[int, tuple[str | None, str | None]]]:
+    """Check the password; yield the id of the caller, and the code and the recovery code for the second factor."""
+    user_id = current_caller().user_id
+    if not totp.is_enabled(db.session(), user_id):
+        raise Problem(SECOND_FACTOR_OFF, NOT_ENABLED)
+    with current_password(user_id, data["current_password"]):
+        try:
+            yield user_id, (data.get("code"), data.get("recovery_code"))
+        except second_factor.NotEnabled:
+            raise Problem(SECOND_FACTOR_OFF, NOT_ENABLED) from None
+        except second_factor.WrongCode:
+            raise _wrong_code(user_id, user_id) from None

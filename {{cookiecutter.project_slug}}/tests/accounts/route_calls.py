@@ -90,6 +90,10 @@ def call_second_factor(caller: RouteCaller) -> None:
     code = current_code(make_totp(caller.session, user, confirmed=False))
     caller.call("POST", f"{API}/auth/totp/confirm", user, json={"code": code})
     user = caller.user()
+    caller.call("GET", f"{API}/auth/totp", user)
+    code = current_code(make_totp(caller.session, user))
+    caller.call("POST", f"{API}/auth/totp/recovery-codes", user, json={**password, "code": code})
+    user = caller.user()
     code = current_code(make_totp(caller.session, user))
     caller.call("POST", f"{API}/auth/totp/disable", user, json={**password, "code": code})
     with caller.app.app_context():

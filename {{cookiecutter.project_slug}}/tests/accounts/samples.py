@@ -177,6 +177,7 @@ AUDIT_ACTIONS = {
     "user.totp_enabled": "user_totp",
     "user.totp_disabled": "user_totp",
     "user.recovery_code_used": "recovery_codes",
+    "user.recovery_codes_replaced": "recovery_codes",
     "user.suspended": "users",
     "user.unsuspended": "users",
     "user.sign_in_refused": "",

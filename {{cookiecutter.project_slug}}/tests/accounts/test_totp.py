@@ -23,7 +23,8 @@ from tests.routes import routes
 
 pytestmark = pytest.mark.req("A10")
 
-USERS = "/api/v1/admin/users"
+USERS, STATE = "/api/v1/admin/users", "/api/v1/auth/totp"
+PROVEN = ("totp/disable", "totp/recovery-codes")  # what needs the password and a code
 AuditEntries = Callable[[], Sequence[AuditLog]]
 
 
@@ -136,22 +137,72 @@ def test_removal_ends_all_sessions_and_needs_no_second_factor_afterwards(
     assert "user.totp_disabled" in actions(audit_entries())
 
 
+def test_state_shows_since_when_it_is_on_and_how_many_recovery_codes_are_left(
+    app: Flask, client: FlaskClient, session: Session, user: User
+) -> None:
+    headers = bearer(app, user)
+    off = client.get(STATE, headers=headers).get_json()
+    make_totp(session, user)
+    code, *_ = totp.create_recovery_codes(session, user.id)
+    session.commit()
+    post(client, "login/totp", {"mfa_token": first_step(client, user), "recovery_code": code})
+
+    on = client.get(STATE, headers=headers).get_json()
+
+    assert off == {"enabled_at": None, "recovery_codes_left": 0}
+    assert (on["enabled_at"] is None, on["recovery_codes_left"]) == (False, 9)
+
+
+def test_secret_that_waits_for_its_confirmation_is_not_on(client: FlaskClient, headers: dict[str, str]) -> None:
+    enroll(client, headers)
+
+    assert client.get(STATE, headers=headers).get_json() == {"enabled_at": None, "recovery_codes_left": 0}
+
+
+@pytest.mark.parametrize("kind", ["code", "recovery_code"])
+def test_recovery_codes_are_replaced(
+    app: Flask, client: FlaskClient, session: Session, user: User, audit_entries: AuditEntries, kind: str
+) -> None:
+    secret, headers = make_totp(session, user), bearer(app, user)
+    earlier = totp.create_recovery_codes(session, user.id)
+    session.commit()
+    proof = {"code": current_code(secret), "recovery_code": earlier[0]}
+
+    response = post(client, "totp/recovery-codes", {"current_password": PASSWORD, kind: proof[kind]}, headers)
+
+    codes = response.get_json()["recovery_codes"]
+    token = first_step(client, user)
+    statuses = [
+        post(client, "login/totp", {"mfa_token": token, "recovery_code": code}).status_code
+        for code in (earlier[1], codes[0])
+    ]
+    assert (response.status_code, len(set(codes))) == (200, 10)
+    assert statuses == [401, 200]
+    assert client.get(ME, headers=headers).status_code == 200
+    assert "user.recovery_codes_replaced" in actions(audit_entries())
+
+
+@pytest.mark.parametrize("path", PROVEN)
 @pytest.mark.parametrize("body", [{"code": "000000"}, {"recovery_code": "wrong"}, {}])
-def test_removal_needs_a_right_code(
-    app: Flask, client: FlaskClient, session: Session, user: User, body: dict[str, str]
+def test_change_needs_a_right_code(
+    app: Flask, client: FlaskClient, session: Session, user: User, path: str, body: dict[str, str]
 ) -> None:
     make_totp(session, user)
+    before = totp.create_recovery_codes(session, user.id)
+    session.commit()
 
-    response = post(client, "totp/disable", {"current_password": PASSWORD, **body}, bearer(app, user))
+    response = post(client, path, {"current_password": PASSWORD, **body}, bearer(app, user))
 
     assert response.status_code == 403
+    assert totp.count_recovery_codes(session, user.id) == len(before)
     assert "mfa_token" in sign_in(client, user.email).get_json()
 
 
-def test_removal_needs_the_password(app: Flask, client: FlaskClient, session: Session, user: User) -> None:
+@pytest.mark.parametrize("path", PROVEN)
+def test_change_needs_the_password(app: Flask, client: FlaskClient, session: Session, user: User, path: str) -> None:
     body = {"current_password": "wrong", "code": current_code(make_totp(session, user))}
 
-    assert post(client, "totp/disable", body, bearer(app, user)).status_code == 403
+    assert post(client, path, body, bearer(app, user)).status_code == 403
 
 
 def test_stolen_session_cannot_guess_codes(app: Flask, client: FlaskClient, session: Session, user: User) -> None:
@@ -161,10 +212,11 @@ def test_stolen_session_cannot_guess_codes(app: Flask, client: FlaskClient, sess
     assert [post(client, "totp/disable", body, headers).status_code for _ in range(7)] == [403] * 5 + [429] * 2
 
 
-def test_removal_without_a_second_factor_is_a_conflict(client: FlaskClient, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("path", PROVEN)
+def test_change_without_a_second_factor_is_a_conflict(client: FlaskClient, headers: dict[str, str], path: str) -> None:
     body = {"current_password": PASSWORD, "code": "123456"}
 
-    assert post(client, "totp/disable", body, headers).status_code == 409
+    assert post(client, path, body, headers).status_code == 409
 
 
 def test_admin_removes_the_second_factor_of_a_user(
