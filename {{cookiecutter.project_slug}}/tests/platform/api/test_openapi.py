@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -143,6 +144,16 @@ def test_committed_specification_is_current(export_openapi: ModuleType, version:
     assert export_openapi.text(live) == (export_openapi.FOLDER / f"{version}.json").read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def _log_handlers() -> Iterator[None]:
+    """Keep the log handlers: those of an app that a test creates write to the output of this test only."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    yield
+    root.handlers = handlers
+
+
+@pytest.mark.usefixtures("_log_handlers")
 @pytest.mark.req("A7")
 def test_breaking_change_needs_confirmation(
     export_openapi: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
