@@ -47,7 +47,8 @@ def record(
 
 def record_read(session: Session, what: str, query: Mapping[str, Any], *, actor_id: int, origin: RequestOrigin) -> None:
     """Record that an admin read a list, with the filters of the query, and commit. An e-mail is not recorded."""
-    filters = {name: str(value) for name, value in query.items() if name not in UNRECORDED}
+    shown = {name: value for name, value in query.items() if name not in UNRECORDED}
+    filters = {name: value if isinstance(value, bool) else str(value) for name, value in shown.items()}
     if "email" in query:
         filters["email"] = "one address"
     record(session, READ, actor_id=actor_id, target=("list", what), origin=origin, filters=filters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -51,6 +52,7 @@ def test_export_is_recorded(
     [
         ("users?email=ada@example.com&role=user", "users", {"role": "user", "email": "one address"}),
         ("api-keys?user_id=7&limit=3", "api_keys", {"user_id": "7"}),
+        ("users?suspended=true", "users", {"suspended": True}),
         ("audit-logs?target=user:7", "audit_logs", {"target": "user:7"}),
     ],
 )
@@ -61,7 +63,7 @@ def test_read_of_an_admin_is_recorded_with_its_filters(
     audit_entries: AuditEntries,
     path: str,
     name: str,
-    filters: dict[str, str],
+    filters: dict[str, Any],
 ) -> None:
     response = client.get(f"/api/v1/admin/{path}", headers=bearer(app, admin))
 

@@ -47,6 +47,7 @@ def test_position_without_time_gets_current_time(client: FlaskClient, headers: d
     assert before <= datetime.fromisoformat(body["recorded_at"]) <= utc_now()
 
 
+NOT_A_TIME = "Must be a time such as 2026-01-31T12:00:00Z (RFC 3339)."
 INVALID_POSITIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"latitude": 90.0001}, "latitude", "Must be from -90 to 90 degrees."),
     ({"latitude": -91}, "latitude", "Must be from -90 to 90 degrees."),
@@ -58,11 +59,11 @@ INVALID_POSITIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"latitude": [52.5]}, "latitude", "Not a valid number."),
     ({"latitude": {"degrees": 52}}, "latitude", "Not a valid number."),
     ({"accuracy": -1}, "accuracy", "Must be from 0 to 6371000 metres."),
-    ({"recorded_at": "yesterday"}, "recorded_at", "Not a valid datetime."),
-    ({"recorded_at": 1767316245}, "recorded_at", "Not a valid datetime."),
+    ({"recorded_at": "yesterday"}, "recorded_at", NOT_A_TIME),
+    ({"recorded_at": 1767316245}, "recorded_at", NOT_A_TIME),
     ({"recorded_at": "2999-01-01T00:00:00Z"}, "recorded_at", "Must not be in the future."),
     ({"recorded_at": "1999-12-31T23:59:59Z"}, "recorded_at", "Must not be before 2000-01-01."),
-    ({"recorded_at": "0001-01-01T00:00:00+14:00"}, "recorded_at", "Not a valid datetime."),
+    ({"recorded_at": "0001-01-01T00:00:00+14:00"}, "recorded_at", NOT_A_TIME),
     ({"user_id": 1}, "user_id", "Unknown field."),
     ({"__proto__": {}}, "__proto__", "Unknown field."),
 ]

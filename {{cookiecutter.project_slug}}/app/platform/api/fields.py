@@ -165,6 +165,7 @@ def parse_time(text: str) -> datetime:
 class PastDateTime(fields.AwareDateTime):
     """An ISO 8601 time that is not in the future and not before 2000; UTC if it has no time zone."""
 
+    default_error_messages = {"invalid": "Must be a time such as 2026-01-31T12:00:00Z (RFC 3339)."}  # noqa: RUF012 - overrides marshmallow's
     EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
     SKEW = timedelta(seconds=60)  # tolerance for clocks of devices that run ahead
 

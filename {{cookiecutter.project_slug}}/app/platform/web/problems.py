@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from flask import Flask, Response, json, request
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
 
 from app.platform.web import problem_types
@@ -114,6 +114,8 @@ def _message(error: HTTPException, errors: Mapping[str, list[str]]) -> str:
         return str(error.description)
     if errors:
         return "The request is invalid: see errors."
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        return f"This URL does not accept {request.method}. It accepts: {', '.join(sorted(error.valid_methods))}."
     return DETAILS.get(error.code or HTTPStatus.INTERNAL_SERVER_ERROR) or str(error.description)
 
 

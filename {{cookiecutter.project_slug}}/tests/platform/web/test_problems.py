@@ -126,6 +126,9 @@ def test_unsupported_method_is_rejected(client: FlaskClient) -> None:
 
     assert_problem(response, 405)
     assert {"GET", "PATCH"} <= set(response.headers["Allow"].split(", "))
+    assert (
+        response.get_json()["detail"] == "This URL does not accept PUT. It accepts: DELETE, GET, HEAD, OPTIONS, PATCH."
+    )
 
 
 @pytest.mark.req("S11")
