@@ -19,6 +19,9 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
     """The database at revision 0006."""
     assert migrate(database_url, "0006")[0] == 0
     engine = sa.create_engine(driver_url(database_url))
+    if engine.dialect.name in ("mysql", "mariadb"):  # the database may have a character set without these letters
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE users MODIFY email VARCHAR(254) CHARACTER SET utf8mb4 NOT NULL")
     yield engine
     engine.dispose()
 
