@@ -22,11 +22,11 @@ CURSOR = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=6 * DEEP), DEEP)
 
 
 def fill(sql: FillSql) -> list[str]:
-    """Return the statement that inserts the users."""
+    """Return the statement that inserts the users. Few are suspended: a page of those reads and sorts all of them."""
     return [
         f"""INSERT INTO users (email, password_hash, role, created_at, updated_at, suspended_at)
             SELECT CONCAT('user', n, '@example.org'), 'x', CASE WHEN mod(n, 3000) = 0 THEN 'admin' ELSE 'user' END,
-                   {sql.time("6 * n")}, {sql.ago("0")}, CASE WHEN mod(n, 1000) = 0 THEN {sql.ago("0")} END
+                   {sql.time("6 * n")}, {sql.ago("0")}, CASE WHEN mod(n, 3000) = 0 THEN {sql.ago("0")} END
             FROM {sql.numbers(ROWS)}"""
     ]
 
