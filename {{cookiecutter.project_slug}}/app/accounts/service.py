@@ -195,8 +195,16 @@ def change_profile(session: Session, user: User, changes: dict[str, Any], origin
 
 
 def is_restricted(user_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-    """Return the condition that the processing of a user's data is restricted, by an id column of a query."""
+    """Return the condition that no one else may see a user's data, by an id column of a query.
+
+    Its processing is restricted, or the user is being erased.
+    """
     return sa.exists().where(User.id == user_id, User.processing_restricted)
+
+
+def is_suspended(user_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Return the condition that a user is suspended, by an id column of a query."""
+    return sa.exists().where(User.id == user_id, User.suspended_at.is_not(None))
 
 
 def export(session: Session, user_id: int) -> dict[str, Any]:

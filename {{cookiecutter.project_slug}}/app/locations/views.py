@@ -113,7 +113,8 @@ def delete(location_id: int) -> None:
 def active(query: dict[str, Any]) -> Response:
     """List the latest position of each user seen in the last minutes who shares it; cached for up to 3 seconds.
 
-    Admins who are logged in see all users; the audit log records each such request.
+    Suspended users are not listed. Admins who are logged in see all users, suspended ones too; the audit log records
+    each such request. No one sees a user whose processing is restricted.
     """
     caller = current_caller()
     if not has_admin_rights(caller):
