@@ -25,9 +25,9 @@ class EncryptedAttribute:
         _note: Mapped[BoundText | None] = mapped_column("note", EncryptedText)
         note = EncryptedAttribute("_note")
 
-    A new row gets its text by an UPDATE after its INSERT, because the text is bound to the id. In a table with `user_id`
-    it is bound to the user too: a row that changes its user needs its text set again. A text that cannot be decrypted,
-    or that was copied from another row, is logged and reads as None.
+    A new row gets its text by an UPDATE after its INSERT, because the text is bound to the id. In a table with
+    `user_id` it is bound to the user too: a row that changes its user needs its text set again. A text that cannot be
+    decrypted, or that was copied from another row, is logged and reads as None.
     """
 
     def __init__(self, stored: str) -> None:
