@@ -35,9 +35,9 @@ def tombstones_of(app: Flask) -> TombstoneStore:
     return TombstoneStore(storage_of(app), platform_of(app).get(Signer))
 
 
-def sync(app: Flask, *, repair: bool = False) -> list[str]:
+def sync(app: Flask, *, repair: bool = False, accept_unsigned: bool = False) -> list[str]:
     """Copy tombstones between the database and the storage; log and return problems. Raises `StorageUnavailable`."""
-    problems = tombstones_of(app).sync(db.session(), repair=repair)
+    problems = tombstones_of(app).sync(db.session(), repair=repair, accept_unsigned=accept_unsigned)
     for problem in problems:
         logger.error("%s", problem)
     return problems
