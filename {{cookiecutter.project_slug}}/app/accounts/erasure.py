@@ -29,6 +29,7 @@ def begin_erasure(session: Session, user: User, *, actor_id: int | None, origin:
     user.email = secrets.token_hex(16) + SUFFIX
     user.password_hash, user.display_name, user.role = "", None, "user"
     user.unverified_since = None
+    user.processing_restricted = True  # no one sees what is left until it is deleted
     return ended
 
 

@@ -19,7 +19,8 @@ MAX_USER_AGENT = 200  # characters that are stored
 class User(Model):
     """A user. The e-mail is stored in its normal form, so that an address has one account however it is written.
 
-    `processing_restricted`: the user's data is kept, but no one else sees it (GDPR, article 18).
+    `processing_restricted`: the user's data is kept, but no one else sees it (GDPR, article 18); also set while the
+    user is being erased.
     `unverified_since` is the time of registration until the user has confirmed the e-mail; null: it counts as verified.
     """
 

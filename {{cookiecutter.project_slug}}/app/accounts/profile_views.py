@@ -11,6 +11,7 @@ from app.platform.api.blueprints import Blueprint
 from app.platform.api.conditional import checks_if_match, etagged, require_match
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import autocommit_connection, db
+from app.platform.redis.cache import invalidate_user_caches
 from app.platform.security.access import (
     account_deleted,
     allow_unverified,
@@ -54,7 +55,10 @@ def change_me(changes: dict[str, Any]) -> User:
     session = db.session()
     user = _or_401(service.lock_and_get(session, current_caller().user_id))
     require_match(PROFILE, user)
-    return service.change_profile(session, user, changes, request_origin())
+    user = service.change_profile(session, user, changes, request_origin())
+    if "processing_restricted" in changes:
+        invalidate_user_caches()
+    return user
 
 
 def _or_401(account: Account | None) -> Account:

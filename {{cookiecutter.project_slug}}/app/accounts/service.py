@@ -18,6 +18,7 @@ from app.accounts.models import User, UserSession
 from app.accounts.password_rules import UnsuitablePassword, check_personal
 from app.accounts.problem_types import LAST_ADMIN
 from app.accounts.user_sessions import Lifetime, create_session, end_sessions, is_session_active, sessions_ended_since
+from app.accounts.visibility import is_restricted, is_suspended
 from app.audit import service as audit
 from app.platform.database.base import lock_sqlite, rows_changed, utc_now
 from app.platform.database.encrypted_attribute import text_or_none
@@ -34,7 +35,9 @@ __all__ = [  # what other features need of the modules that this one imports
     "delete",
     "end_sessions",
     "is_being_erased",
+    "is_restricted",
     "is_session_active",
+    "is_suspended",
     "sessions_ended_since",
 ]
 
@@ -192,11 +195,6 @@ def change_profile(session: Session, user: User, changes: dict[str, Any], origin
     audit.record(session, "user.profile_changed", actor_id=user.id, target=target, origin=origin, fields=names)
     session.commit()
     return user
-
-
-def is_restricted(user_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-    """Return the condition that the processing of a user's data is restricted, by an id column of a query."""
-    return sa.exists().where(User.id == user_id, User.processing_restricted)
 
 
 def export(session: Session, user_id: int) -> dict[str, Any]:

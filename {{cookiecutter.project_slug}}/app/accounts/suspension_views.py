@@ -13,6 +13,7 @@ from app.accounts.service import LastAdmin, NoSuchUser
 from app.platform.api.blueprints import Blueprint
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
+from app.platform.redis.cache import invalidate_user_caches
 from app.platform.security import sessions
 from app.platform.security.access import admin_required, current_caller
 from app.platform.telemetry.objectives import UPDATE, objective
@@ -43,6 +44,7 @@ def suspend(_data: dict[str, Any], user_id: int) -> User:
     except LastAdmin:
         raise Problem(LAST_ADMIN, "This is the last admin. Give another user the role admin first.") from None
     sessions.revoke(ended)
+    invalidate_user_caches()
     return user
 
 
@@ -56,6 +58,8 @@ def suspend(_data: dict[str, Any], user_id: int) -> User:
 def unsuspend(_data: dict[str, Any], user_id: int) -> User:
     """Let a suspended user sign in again; earlier sessions and API keys stay invalid."""
     try:
-        return suspension.unsuspend(db.session(), user_id, origin=request_origin(), actor_id=current_caller().user_id)
+        user = suspension.unsuspend(db.session(), user_id, origin=request_origin(), actor_id=current_caller().user_id)
     except NoSuchUser:
         raise Problem(404, NO_SUCH_USER) from None
+    invalidate_user_caches()
+    return user

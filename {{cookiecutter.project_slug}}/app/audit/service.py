@@ -15,6 +15,7 @@ from app.platform.personal_data import row_as_dict
 from app.platform.web.client_address import RequestOrigin
 
 ERASED = "user.erased"  # the action of an entry about an erased user
+ERASED_ENTRIES = 100  # about one user that are read; there is one, or a few if an id was used again after a restore
 READ = "admin.read"
 UNRECORDED = ("email", "limit", "cursor")  # members of a query
 EXPORT_PAGE_SIZE = 1000
@@ -43,6 +44,13 @@ def record(
             details=details,
         )
     )
+
+
+def erased_details(session: Session, user_id: int) -> Sequence[str]:
+    """Return the details of the newest entries about the erasure of a user, as JSON texts."""
+    about = (AuditLog.action == ERASED, AuditLog.target_type == "user", AuditLog.target_id == str(user_id))
+    query = sa.select(sa.cast(AuditLog.details, sa.Text)).where(*about)
+    return session.scalars(query.order_by(AuditLog.created_at.desc()).limit(ERASED_ENTRIES)).all()
 
 
 def record_read(session: Session, what: str, query: Mapping[str, Any], *, actor_id: int, origin: RequestOrigin) -> None:

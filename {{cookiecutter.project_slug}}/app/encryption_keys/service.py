@@ -20,10 +20,12 @@ from app.platform.database.encryption import (
     BOUND,
     CIPHERTEXT_LIKE,
     KEY_ID_POSITION,
+    OWNER,
     DecryptionError,
     Keyring,
     encrypted_columns,
     keyring_of,
+    owner_of,
     place_of,
 )
 from app.platform.web.client_address import RequestOrigin
@@ -60,12 +62,14 @@ class StoredColumn:
     def __init__(self, column: sa.Column[Any]) -> None:
         (key,) = column.table.primary_key.columns
         self.name = str(column)
-        self.table = sa.table(column.table.name, sa.column(key.name, key.type), sa.column(column.name, sa.Text))
+        owner = [sa.column(OWNER, sa.BigInteger)] if OWNER in column.table.columns else []
+        self.table = sa.table(column.table.name, sa.column(key.name, key.type), sa.column(column.name, sa.Text), *owner)
         self.row_id, self.value = self.table.c[key.name], self.table.c[column.name]
+        self.owner_id = owner_of(self.table)
 
-    def place(self, row_id: int) -> str:
-        """Return the place of the value of a row."""
-        return place_of(self.table.name, self.value.name, row_id)
+    def place(self, row_id: int, owner_id: int | None) -> str:
+        """Return the place of the value of a row, which may belong to a user."""
+        return place_of(self.table.name, self.value.name, row_id, owner_id)
 
 
 def record_current_key(session: Session) -> datetime:
@@ -152,17 +156,19 @@ def _reencrypt_column(session: Session, column: StoredColumn, origin: RequestOri
 
 def _next_batch(
     session: Session, column: StoredColumn, keyring: Keyring, after: int | None = None
-) -> list[tuple[int, str]]:
+) -> list[tuple[int, int | None, str]]:
     outdated = sa.and_(column.value.is_not(None), column.value.not_like(f"{BOUND}:{keyring.current}:%"))
-    query = sa.select(column.row_id, column.value).where(outdated).order_by(column.row_id).limit(BATCH)
+    query = sa.select(column.row_id, column.owner_id, column.value).where(outdated).order_by(column.row_id).limit(BATCH)
     if after is not None:
         query = query.where(column.row_id > after)
-    return [(row_id, stored) for row_id, stored in session.execute(query)]
+    return [(row_id, owner_id, stored) for row_id, owner_id, stored in session.execute(query)]
 
 
-def _reencrypt_value(keyring: Keyring, column: StoredColumn, row_id: int, stored: str) -> dict[str, int | str] | None:
+def _reencrypt_value(
+    keyring: Keyring, column: StoredColumn, row_id: int, owner_id: int | None, stored: str
+) -> dict[str, int | str] | None:
     """Return the parameters of the update; None if the value cannot be decrypted."""
-    place = column.place(row_id)
+    place = column.place(row_id, owner_id)
     try:
         reencrypted = keyring.encrypt(keyring.decrypt(stored).text_at(place), place)
     except DecryptionError as error:

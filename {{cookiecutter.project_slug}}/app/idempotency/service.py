@@ -40,7 +40,7 @@ class AnswerStore:
         if found.created_at <= utc_now() - self._lifetime:
             connection.execute(sa.delete(IdempotencyKey).where(_keys.id == found.id))
             return None
-        text = text_or_none(found.answer, place_of("idempotency_keys", "answer", found.id))
+        text = text_or_none(found.answer, place_of("idempotency_keys", "answer", found.id, request.user_id))
         return StoredAnswer(found.fingerprint, None if text is None else _parse(text))
 
     def save(self, session: Session, request: KeyedRequest, answer: Answer) -> None:

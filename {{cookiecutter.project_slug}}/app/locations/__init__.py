@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from sqlalchemy.orm import Session
-
 from app.locations import service
 from app.locations.problem_types import PROBLEM_TYPES
 from app.locations.records import RECORDS
@@ -14,20 +10,15 @@ from app.locations.views import ACTIVE_USERS, blueprint
 from app.platform.feature import Feature
 from app.platform.personal_data import PersonalDataSource
 
-
-def _erase(session: Session, user_id: int) -> Iterator[None]:
-    yield from service.erase(session, user_id)
-    ACTIVE_USERS.invalidate()
-
-
 FEATURE = Feature(
     name="locations",
     blueprints=(blueprint,),
     settings=LocationsSettings,
     problem_types=PROBLEM_TYPES,
     scopes=("locations:read", "locations:write"),
-    personal_data=PersonalDataSource(("user_locations", "location_sharing"), service.export, _erase),
+    personal_data=PersonalDataSource(("user_locations", "location_sharing"), service.export, service.erase),
     records=RECORDS,
     personal_fields=("latitude", "longitude"),
     statistics=service.count_recent,
+    user_caches=(ACTIVE_USERS,),
 )

@@ -74,8 +74,9 @@ def active(
 ) -> Sequence[sa.Row[Any]]:
     """Return the latest position of up to `limit` + 1 users seen in the last minutes, newest first.
 
-    Of users who share it; with `everyone`, of all users; of no user whose processing is restricted. The box (west,
-    south, east, north, in degrees) filters the latest positions, so users who have left it are not included.
+    Of users who share it and are not suspended; with `everyone`, of all users; of no user whose processing is
+    restricted, or who is being erased. The box (west, south, east, north, in degrees) filters the latest positions, so
+    users who have left it are not included.
     """
     seen = UserLocation.recorded_at >= utc_now() - timedelta(minutes=minutes)
     if not everyone:
@@ -85,6 +86,8 @@ def active(
     ranked = sa.select(UserLocation, rank).where(seen).subquery()
     latest = ranked.c
     query = sa.select(ranked).where(latest["rank"] == 1, sa.not_(accounts.is_restricted(latest.user_id)))
+    if not everyone:  # two conditions, as each has its own index
+        query = query.where(sa.not_(accounts.is_suspended(latest.user_id)))
     if bbox:
         query = query.where(_inside(latest, bbox))
     return connection.execute(newest_first(query, latest.recorded_at, latest.id, limit, cursor)).all()

@@ -30,7 +30,7 @@ from app.platform.api.idempotency import idempotent
 from app.platform.api.pagination import PageQuery, page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.components import platform_of
-from app.platform.database.base import autocommit_connection, db
+from app.platform.database.base import autocommit_connection, db, undo_on_failure
 from app.platform.redis.cache import Cache
 from app.platform.security.access import account_deleted, current_caller, login_or_api_key, login_required
 from app.platform.security.admin_rights import has_admin_rights
@@ -113,7 +113,8 @@ def delete(location_id: int) -> None:
 def active(query: dict[str, Any]) -> Response:
     """List the latest position of each user seen in the last minutes who shares it; cached for up to 3 seconds.
 
-    Admins who are logged in see all users; the audit log records each such request.
+    Suspended users are not listed. Admins who are logged in see all users, suspended ones too; the audit log records
+    each such request. No one sees a user whose processing is restricted.
     """
     caller = current_caller()
     if not has_admin_rights(caller):
@@ -157,7 +158,7 @@ def _dump_sharing(row: LocationSharing | None) -> dict[str, Any]:
 
 @contextmanager
 def _reserved_room(number: int) -> Iterator[None]:
-    """Reject positions beyond what the caller may store; if the `with` block fails, nothing was stored."""
+    """Reject positions beyond what the caller may store; a request that fails, also at its commit, stores nothing."""
     user_id = current_caller().user_id
     maximum = settings_of(current_app, LocationsSettings).MAX_POSITIONS_PER_USER
 
@@ -169,11 +170,8 @@ def _reserved_room(number: int) -> Iterator[None]:
     left = quota.reserve(user_id, number, count_left)
     if left < number:
         raise Problem(POSITION_QUOTA_REACHED, f"You can store {left} more positions, of {maximum} in total.")
-    try:
+    with undo_on_failure(lambda: quota.give_back(user_id, number)):
         yield
-    except BaseException:
-        quota.give_back(user_id, number)
-        raise
 
 
 def _dump_active(query: dict[str, Any]) -> Any:

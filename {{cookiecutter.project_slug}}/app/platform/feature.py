@@ -13,6 +13,7 @@ from app.platform import personal_data, statistics
 from app.platform.api.blueprints import Blueprint, register_blueprint
 from app.platform.operations.startup import Seed, register_seed
 from app.platform.personal_data import PersonalDataSource, Record
+from app.platform.redis.cache import Cache, register_user_caches
 from app.platform.security import credentials
 from app.platform.security.credentials import RevokeCredentials
 from app.platform.settings.compose import ComposeSettings
@@ -41,7 +42,8 @@ class Feature:
     reports. `request_headers`: headers that pages of other origins may send. `statistics`: figures for admins.
     `seeds`: what `flask init-db` runs. `alerts`: Prometheus alerts besides those of the objectives.
     `problem_types`: the types of the errors that its routes raise. `revoke_credentials`: revokes what the feature
-    issued in the name of a user, when the password changes or all sessions end. `init_app`: anything else.
+    issued in the name of a user, when the password changes or all sessions end. `user_caches`: caches that show users
+    to others, which are invalidated when a user is restricted, suspended or erased. `init_app`: anything else.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Feature:
     alerts: tuple[Alert, ...] = ()
     problem_types: tuple[ProblemType, ...] = ()
     revoke_credentials: RevokeCredentials | None = None
+    user_caches: tuple[Cache, ...] = ()
     init_app: Callable[[Flask], None] | None = None
 
 
@@ -130,5 +133,6 @@ def _register_feature(app: Flask, feature: Feature) -> None:
         statistics.register(app, feature.name, feature.statistics)
     if feature.revoke_credentials:
         credentials.register(app, feature.revoke_credentials)
+    register_user_caches(app, feature.user_caches)
     if feature.init_app:
         feature.init_app(app)

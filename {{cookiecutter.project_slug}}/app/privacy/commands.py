@@ -13,10 +13,11 @@ erasures = AppGroup("erasures", help="Manage the erasure of users.")
 
 
 @erasures.command("reapply")
-def reapply_erasures() -> None:
+@click.option("--sign", is_flag=True, help="Also sign the erasures in the database that are not signed, if genuine.")
+def reapply_erasures(*, sign: bool) -> None:
     """Erase again every erased user that a backup restored."""
     try:
-        problems = reapply.sync(current_app, repair=True)
+        problems = reapply.sync(current_app, repair=True, accept_unsigned=sign)
     except StorageUnavailable:
         raise click.ClickException("The storage is unavailable, so the list of erased users is incomplete.") from None
     click.echo("\n".join([*problems, reapply.reapply(current_app)]))

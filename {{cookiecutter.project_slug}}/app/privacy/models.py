@@ -15,7 +15,8 @@ class Erasure(Model):
 
     It has no foreign key and no personal data. The time of registration is part of the identity because a restored
     database assigns the same ids again, to other users. `stored_at` is when it was written to the storage, and
-    `stored_key_id` the id of the key that signed it there.
+    `stored_key_id` the id of the key that signed it there; `unsigned` if the service has not signed it, and so does not
+    write it.
     """
 
     __tablename__ = "erasures"

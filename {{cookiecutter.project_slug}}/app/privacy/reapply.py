@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.platform.components import platform_of
 from app.platform.database.base import db
 from app.platform.personal_data import PersonalDataSource, personal_data_of
+from app.platform.redis.cache import invalidate_user_caches
 from app.platform.security import sessions
 from app.platform.settings.declarations import settings_of
 from app.platform.storage import storage_of
@@ -34,9 +35,9 @@ def tombstones_of(app: Flask) -> TombstoneStore:
     return TombstoneStore(storage_of(app), platform_of(app).get(Signer))
 
 
-def sync(app: Flask, *, repair: bool = False) -> list[str]:
+def sync(app: Flask, *, repair: bool = False, accept_unsigned: bool = False) -> list[str]:
     """Copy tombstones between the database and the storage; log and return problems. Raises `StorageUnavailable`."""
-    problems = tombstones_of(app).sync(db.session(), repair=repair)
+    problems = tombstones_of(app).sync(db.session(), repair=repair, accept_unsigned=accept_unsigned)
     for problem in problems:
         logger.error("%s", problem)
     return problems
@@ -58,6 +59,7 @@ def reapply(app: Flask) -> str:
     session, sources = db.session(), personal_data_of(app).values()
     found = service.begin_erasures_again(session, origin=RequestOrigin(None, "erasures-reapply"))
     sessions.revoke(found.session_ids)
+    invalidate_user_caches()
     failed = [user_id for user_id in (*found.restored, *found.begun) if not _finish(user_id, sources)]
     kept = [
         f"user {user_id} is the only admin and is not erased: make another user an admin, then run {COMMAND}"

@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
 from app.audit import service as audit
+from app.platform.database.base import utc_now
 from app.platform.personal_data import PersonalDataSource
 from app.platform.web.client_address import RequestOrigin
 from app.privacy import tombstones
 from app.privacy.models import Erasure
+from app.privacy.signatures import signer
 
 
 @dataclass
@@ -45,7 +47,8 @@ def begin_erasure(session: Session, user_id: int, *, origin: RequestOrigin) -> E
     session_ids = list(accounts.begin_erasure(session, user, actor_id=user_id, origin=origin))
     erasure = _tombstone(session, user.id, user.created_at)
     erasure.session_ids = session_ids
-    audit.record(session, audit.ERASED, actor_id=user_id, target=("user", user_id), origin=origin)
+    tombstone = tombstones.sign(signer(), erasure)
+    audit.record(session, audit.ERASED, actor_id=user_id, target=("user", user_id), origin=origin, **tombstone)
     session.commit()
     return erasure
 
@@ -55,7 +58,7 @@ def _tombstone(session: Session, user_id: int, created_at: datetime) -> Erasure:
     identity = (Erasure.user_id == user_id, Erasure.user_created_at == created_at)
     erasure = session.scalar(sa.select(Erasure).where(*identity))
     if erasure is None:
-        erasure = Erasure(user_id=user_id, user_created_at=created_at, session_ids=[])
+        erasure = Erasure(user_id=user_id, user_created_at=created_at, erased_at=utc_now(), session_ids=[])
         session.add(erasure)
     return erasure
 

@@ -1,7 +1,10 @@
-"""Signatures of tombstones in the storage: write access to the storage alone cannot erase a user."""
+"""Signatures of tombstones: write access to the storage, or to the table of erasures, alone creates no tombstone."""
 
 from __future__ import annotations
 
+from flask import current_app
+
+from app.platform.components import platform_of
 from app.platform.security import signatures
 
 
@@ -9,3 +12,8 @@ class Signer(signatures.Signer):
     """Signs tombstones."""
 
     purpose = b"tombstones"
+
+
+def signer() -> Signer:
+    """Return the signer of the current app."""
+    return platform_of(current_app).get(Signer)

@@ -1,21 +1,25 @@
 """Tombstones of erased users, in the database and in the storage; `sync` copies each one that only one of them has.
 
-A backup of the database lacks the erasures made after it; the storage has them, signed.
+A backup of the database lacks the erasures made after it; the storage has them, signed. The entry of the erasure in the
+audit log contains the signed tombstone too: a row that was written into the table by other means gets no signature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
+from app.audit import service as audit
 from app.platform.database.base import utc_now
-from app.platform.security.signatures import InvalidSignature
+from app.platform.security.signatures import InvalidSignature, UnknownKey
 from app.platform.storage import Storage
 from app.privacy.models import Erasure
 from app.privacy.signatures import Signer
@@ -24,6 +28,9 @@ FOLDER = "erasures/"
 TIME_FORMAT = "%Y%m%dT%H%M%S%fZ"
 BATCH = 500
 MAX_BYTES = 4096  # of a tombstone in the storage
+UNSIGNED = "unsigned"  # instead of a key id: the row has no signature
+
+Content = dict[str, Any]
 
 
 class Identity(NamedTuple):
@@ -33,18 +40,37 @@ class Identity(NamedTuple):
     created_at: datetime
 
 
+def sign(signer: Signer, erasure: Erasure) -> Content:
+    """Return the signed tombstone of an erasure that begins, as the details of its entry in the audit log."""
+    tombstone: Content = json.loads(signer.sign(_content(_identity(erasure), erasure.erased_at)))
+    return tombstone
+
+
 class TombstoneStore:
     """The tombstones in the storage. Every method raises `StorageUnavailable`."""
 
     def __init__(self, storage: Storage, signer: Signer) -> None:
         self._storage, self._signer = storage, signer
 
-    def write(self, session: Session, erasure: Erasure) -> None:
-        """Write a tombstone, and commit."""
-        identity = Identity(erasure.user_id, erasure.user_created_at)
-        self._storage.put(_key(identity), self._signer.sign(_content(identity, erasure.erased_at)))
+    def write(self, session: Session, erasure: Erasure, *, accept_unsigned: bool = False) -> bool:
+        """Write a tombstone, and commit; return False if the service has not signed it.
+
+        `accept_unsigned`: sign it now.
+        """
+        identity = _identity(erasure)
+        try:
+            content = self._signed_content(session, identity)
+        except InvalidSignature as error:
+            if not accept_unsigned:
+                if not isinstance(error, UnknownKey):  # whose secret can be added again
+                    erasure.stored_key_id = UNSIGNED
+                    session.commit()
+                return False
+            content = _content(identity, erasure.erased_at)
+        self._storage.put(_key(identity), self._signer.sign(content))
         erasure.stored_at, erasure.stored_key_id = utc_now(), self._signer.current
         session.commit()
+        return True
 
     def write_missing(self, session: Session) -> int:
         """Write up to `BATCH` tombstones that are only in the database, or signed with an earlier key; return how many.
@@ -52,17 +78,16 @@ class TombstoneStore:
         After a change of the key, several calls sign all of them again.
         """
         key_id = Erasure.stored_key_id
-        outdated = sa.or_(key_id.is_(None), key_id != self._signer.current)
+        outdated = sa.or_(key_id.is_(None), key_id.not_in((self._signer.current, UNSIGNED)))
         missing = session.scalars(sa.select(Erasure).where(outdated).order_by(Erasure.id).limit(BATCH)).all()
-        for erasure in missing:
-            self.write(session, erasure)
-        return len(missing)
+        return sum([self.write(session, erasure) for erasure in missing])
 
-    def sync(self, session: Session, *, repair: bool = False) -> list[str]:
+    def sync(self, session: Session, *, repair: bool = False, accept_unsigned: bool = False) -> list[str]:
         """Copy tombstones from the storage to the database and back, until both have all.
 
-        Returns a message for each object that is no tombstone of this service; it has no effect. `repair`: also read
-        the tombstones that both have, and write those again that are damaged in the storage.
+        Returns a message for each object that is no tombstone of this service, and has no effect, and one about rows
+        without a signature, which are not copied; `accept_unsigned`: sign them. `repair`: also read the tombstones that
+        both have, and write those again that are damaged in the storage.
         """
         in_database = {Identity(user_id, time): row_id for row_id, user_id, time in session.execute(_identities())}
         in_storage = {identity for key in self._storage.list_keys(FOLDER) if (identity := _parse_key(key))}
@@ -76,12 +101,14 @@ class TombstoneStore:
             except IntegrityError:  # another process has copied it
                 session.rollback()
         damaged = self._damaged(in_database.keys() & in_storage) if repair else {}
-        problems += [
-            f"{_key(identity)} was damaged and is written again: {error}" for identity, error in damaged.items()
-        ]
-        for identity in (in_database.keys() - in_storage) | damaged.keys():
-            self.write(session, session.get_one(Erasure, in_database[identity]))
-        return problems
+        unsigned = []
+        for identity in sorted((in_database.keys() - in_storage) | damaged.keys()):
+            erasure = session.get_one(Erasure, in_database[identity])
+            if not self.write(session, erasure, accept_unsigned=accept_unsigned):
+                unsigned.append(identity)
+            elif identity in damaged:
+                problems.append(f"{_key(identity)} was damaged and is written again: {damaged[identity]}")
+        return [*problems, *_unsigned_problem(unsigned)]
 
     def _damaged(self, identities: Iterable[Identity]) -> dict[Identity, InvalidSignature]:
         """Return the tombstones in the storage whose signature is not valid, and why."""
@@ -93,25 +120,38 @@ class TombstoneStore:
                 damaged[identity] = error
         return damaged
 
+    def _signed_content(self, session: Session, identity: Identity) -> Content:
+        """Return what this service has signed, as the audit log or the storage has it; raises `InvalidSignature`."""
+        for signed in audit.erased_details(session, identity.user_id):
+            with suppress(InvalidSignature):
+                return self._verify(identity, signed.encode())[0]
+        return self._verify(identity, self._load(identity))[0]
+
     def _read(self, identity: Identity) -> Erasure:
         """Return a tombstone of the storage; raises `InvalidSignature`."""
-        try:
-            with self._storage.open(_key(identity)) as file:
-                signed = file.read(MAX_BYTES)
-        except FileNotFoundError:
-            raise InvalidSignature("it was deleted") from None
-        content, key_id = self._signer.verify(signed)
-        erased_at = datetime.fromisoformat(content["erased_at"])
-        if content != _content(identity, erased_at):
-            raise InvalidSignature("it belongs to another name")
+        content, key_id = self._verify(identity, self._load(identity))
         return Erasure(
             user_id=identity.user_id,
             user_created_at=identity.created_at,
-            erased_at=erased_at,
+            erased_at=datetime.fromisoformat(content["erased_at"]),
             session_ids=[],
             stored_at=utc_now(),
             stored_key_id=key_id,
         )
+
+    def _load(self, identity: Identity) -> bytes:
+        try:
+            with self._storage.open(_key(identity)) as file:
+                return file.read(MAX_BYTES)
+        except FileNotFoundError:
+            raise InvalidSignature("it was deleted") from None
+
+    def _verify(self, identity: Identity, signed: bytes) -> tuple[Content, str]:
+        """Return the content of a signed tombstone of this user, and the id of the key; raises `InvalidSignature`."""
+        content, key_id = self._signer.verify(signed)
+        if content != _content(identity, datetime.fromisoformat(content["erased_at"])):
+            raise InvalidSignature("it belongs to another name")
+        return content, key_id
 
 
 def existing_users(session: Session) -> list[int]:
@@ -129,7 +169,19 @@ def _identities() -> sa.Select[int, int, datetime]:
     return sa.select(Erasure.id, Erasure.user_id, Erasure.user_created_at)
 
 
-def _content(identity: Identity, erased_at: datetime) -> dict[str, int | str]:
+def _identity(erasure: Erasure) -> Identity:
+    return Identity(erasure.user_id, erasure.user_created_at)
+
+
+def _unsigned_problem(unsigned: Sequence[Identity]) -> Iterator[str]:
+    if unsigned:
+        yield (
+            f"{len(unsigned)} erasures in the database, such as that of user {unsigned[0].user_id}, are not signed by "
+            "this service, and are not written to the storage: if they are genuine, run flask erasures reapply --sign"
+        )
+
+
+def _content(identity: Identity, erased_at: datetime) -> Content:
     times = {"user_created_at": identity.created_at.isoformat(), "erased_at": erased_at.isoformat()}
     return {"user_id": identity.user_id, **times}
 

@@ -18,6 +18,7 @@ from app.platform.api.concurrency import concurrency_limit
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.personal_data import personal_data_of
+from app.platform.redis.cache import invalidate_user_caches
 from app.platform.security import sessions
 from app.platform.security.access import (
     account_deleted,
@@ -96,6 +97,7 @@ def erase() -> Response | None:
     except accounts.LastAdmin:
         raise Problem(accounts.LAST_ADMIN, "You are the only admin: make another user an admin first.") from None
     sessions.revoke(erasure.session_ids)
+    invalidate_user_caches()
     _store_tombstone(erasure)
     if _delete_data(user_id):
         return None

@@ -75,6 +75,20 @@ def test_secret_and_recovery_codes_are_not_stored_in_plain_text(
     assert not {text for code in codes for text in (code, code.replace("-", ""))} & set(hashes)
 
 
+@pytest.mark.req("P1")
+@pytest.mark.fault("F64")
+def test_secret_of_a_row_that_was_given_to_another_user_accepts_no_code(
+    session: Session, user: User, other_user: User
+) -> None:
+    secret = make_totp(session, user)
+    before = totp.accept_code(session, user.id, current_code(secret))
+    session.execute(sa.update(UserTotp).values(user_id=other_user.id, last_step=None))
+
+    after = totp.accept_code(session, other_user.id, current_code(secret))
+
+    assert (before, after) == (True, False)
+
+
 def test_nothing_secret_is_logged(
     client: FlaskClient, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:

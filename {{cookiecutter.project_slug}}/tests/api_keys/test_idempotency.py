@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from sqlalchemy.orm import Session
 
+from app.accounts.models import User
 from app.api_keys.models import ApiKey
 from app.idempotency.models import IdempotencyKey
+from tests.accounts.factory import bearer
 from tests.idempotency.repetitions import Send, assert_replayed, count
 
 pytestmark = pytest.mark.req("A9")
@@ -26,6 +29,21 @@ def test_repeated_creation_of_a_key_returns_the_key_that_is_not_stored_in_plain_
     stored = session.execute(sa.text("SELECT answer FROM idempotency_keys")).scalar_one()
     assert stored.startswith("enc2:")
     assert first.get_json()["key"] not in stored
+
+
+@pytest.mark.req("P1")
+@pytest.mark.fault("F64")
+def test_answer_of_a_row_that_was_given_to_another_user_is_not_readable(
+    app: Flask, session: Session, post_with_key: Send, other_user: User
+) -> None:
+    first = post_with_key(API_KEYS, json=NEW_KEY)
+    session.execute(sa.update(IdempotencyKey).values(user_id=other_user.id))
+    session.commit()
+
+    response = post_with_key(API_KEYS, json=NEW_KEY, headers=bearer(app, other_user))
+
+    assert (response.status_code, response.get_json()["type"]) == (409, "/problems/idempotency-answer-unreadable")
+    assert first.get_json()["key"] not in response.text
 
 
 def test_rejection_after_the_limit_stores_nothing(session: Session, post_with_key: Send) -> None:

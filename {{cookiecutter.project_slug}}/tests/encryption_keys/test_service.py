@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.accounts.models import User
+from app.accounts.models import User, UserTotp
 from app.audit.models import AuditLog
 from app.encryption_keys import service
 from app.encryption_keys.models import EncryptionKey
-from app.platform.database.encryption import Keyring, keyring_of
+from app.platform.database.encryption import Keyring, keyring_of, place_of
 from app.platform.web.client_address import RequestOrigin
-from tests.accounts.factory import make_user
+from tests.accounts.factory import make_totp, make_user
 from tests.encryption_keys.stored_names import (
     LOST_RING,
     NEW_RING,
@@ -62,6 +62,23 @@ def test_reencrypt_binds_plain_text_on_request(
     reencrypt(rotated_session)
 
     assert decrypted(NEW_RING, session, user_id) == "Ann"
+
+
+@pytest.mark.req("P1")
+@pytest.mark.fault("F64")
+def test_reencrypt_binds_values_to_the_user_of_the_row(rotated_session: Session, session: Session, user: User) -> None:
+    make_totp(session, user)
+    row_id = session.scalars(sa.select(UserTotp.id)).one()
+    earlier = OLD_RING.encrypt("a secret", place_of("user_totp", "secret", row_id))
+    session.execute(sa.text("UPDATE user_totp SET secret = :value"), {"value": earlier})
+    session.commit()
+
+    reencrypt(rotated_session)
+
+    session.rollback()
+    stored_secret = session.scalars(sa.text("SELECT secret FROM user_totp")).one()
+    assert NEW_RING.decrypt(stored_secret).place == f"user_totp.secret:{row_id}@{user.id}"
+    assert rotated_session.scalars(sa.select(UserTotp)).one().secret == "a secret"
 
 
 @pytest.mark.req("P1")

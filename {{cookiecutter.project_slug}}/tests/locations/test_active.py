@@ -20,13 +20,12 @@ from tests.accounts.factory import bearer, make_user
 from tests.conftest import ScopedKey
 from tests.locations.factory import make_location, share_location
 
-ME = "/api/v1/users/me"
 ACTIVE, SHARING = "/api/v1/locations/active", "/api/v1/locations/sharing"
 
 
-def listed(client: FlaskClient, headers: dict[str, str], minutes: int = 5) -> list[int]:
+def listed(client: FlaskClient, headers: dict[str, str]) -> list[int]:
     """Return the ids of the users whose positions a caller sees."""
-    page = client.get(f"{ACTIVE}?minutes={minutes}", headers=headers).get_json()
+    page = client.get(ACTIVE, headers=headers).get_json()
     return [item["user_id"] for item in page["items"]]
 
 
@@ -94,24 +93,6 @@ def test_admin_without_a_required_second_factor_sees_what_users_see(
     without, with_it = bearer(app, admin), bearer(app, admin, mfa=True)
 
     assert (listed(strict, without), listed(strict, with_it)) == ([], [user.id])
-
-
-@pytest.mark.req("P3")
-@pytest.mark.parametrize("role", ["user", "admin"])
-def test_user_with_restricted_processing_is_not_listed(
-    app: Flask, client: FlaskClient, session: Session, user: User, headers: dict[str, str], role: str
-) -> None:
-    make_location(session, user)
-    share_location(session, user)
-    other = bearer(app, make_user(session, role=role))
-
-    restricted = client.patch(ME, json={"processing_restricted": True}, headers=headers)
-    hidden = listed(client, other)
-    client.patch(ME, json={"processing_restricted": False}, headers=headers)
-
-    assert restricted.get_json()["processing_restricted"] is True
-    shown = listed(client, other, minutes=6)  # the other query may be cached
-    assert (hidden, shown) == ([], [user.id])
 
 
 @pytest.mark.req("A2")

@@ -152,14 +152,15 @@ def test_erased_user_leaves_no_key(client: FlaskClient, session: Session, send: 
     assert count(session, IdempotencyKey) == 0
 
 
-def test_undecryptable_answer_is_a_conflict(session: Session, send: Send) -> None:
+def test_undecryptable_answer_is_not_to_be_repeated(session: Session, send: Send) -> None:
     send()
     session.execute(sa.text("UPDATE idempotency_keys SET answer = 'enc2:00000000:gAAAAAlost'"))
     session.commit()
 
     response = send()
 
-    assert (response.status_code, response.get_json()["type"]) == (409, "/problems/idempotency-conflict")
+    assert (response.status_code, response.get_json()["type"]) == (409, "/problems/idempotency-answer-unreadable")
+    assert "Retry-After" not in response.headers
     assert count(session, UserLocation) == 1
 
 

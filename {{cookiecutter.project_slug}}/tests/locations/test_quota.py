@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -16,8 +18,11 @@ from app.locations import quota, service
 from app.locations.models import UserLocation
 from app.locations.quota import PositionQuota
 from app.locations.settings import LocationsSettings
+from app.platform.api.idempotency import IdempotencyStore
+from app.platform.components import platform_of
 from tests.accounts.factory import bearer
 from tests.conftest import ReplaceComponent
+from tests.idempotency.repetitions import Send
 from tests.locations.factory import make_location
 
 pytestmark = [pytest.mark.req("S13"), pytest.mark.fault("F32")]
@@ -70,6 +75,45 @@ def test_failed_batch_gives_its_room_back(
     repeated = client.post(BATCH, json={"locations": [HERE] * 10}, headers=headers)
 
     assert (failed.status_code, repeated.status_code) == (503, 201)
+
+
+@pytest.mark.usefixtures("_ten_positions")
+@pytest.mark.req("A9")
+def test_conflict_of_an_idempotency_key_gives_its_room_back(
+    app: Flask, client: FlaskClient, headers: dict[str, str], send: Send, replace_component: ReplaceComponent
+) -> None:
+    store = platform_of(app).get(IdempotencyStore)
+    replace_component(IdempotencyStore(lambda *_: None, store.save))  # as concurrent requests, which find no answer
+    batch = {"path": BATCH, "json": {"locations": [HERE] * 4}}
+
+    keyed = [send(**batch).status_code for _ in range(3)]
+    rest = client.post(BATCH, json={"locations": [HERE] * 6}, headers=headers)
+    full = client.post(LOCATIONS, json=HERE, headers=headers)
+
+    assert keyed == [201, 409, 409]
+    assert (rest.status_code, full.status_code) == (201, 409)
+
+
+@pytest.mark.usefixtures("_ten_positions")
+@pytest.mark.req("A9")
+@pytest.mark.fault("F60")
+def test_request_that_is_repeated_after_a_deadlock_is_counted_once(
+    app: Flask, client: FlaskClient, headers: dict[str, str], send: Send, replace_component: ReplaceComponent
+) -> None:
+    store, deadlocks = platform_of(app).get(IdempotencyStore), [OperationalError("", None, DeadlockDetected())]
+
+    def save(*arguments: Any) -> None:
+        if deadlocks:
+            raise deadlocks.pop()
+        store.save(*arguments)
+
+    replace_component(IdempotencyStore(store.find, save))
+
+    # Without Redis, the lookup of the session commits: then the client repeats the request, not the service.
+    last = [send(path=BATCH, json={"locations": [HERE] * 4}) for _ in range(2)][-1]
+    rest = client.post(BATCH, json={"locations": [HERE] * 6}, headers=headers)
+
+    assert (last.status_code, rest.status_code, deadlocks) == (201, 201, [])
 
 
 def test_rows_are_counted_once_for_many_requests() -> None:

@@ -23,7 +23,12 @@ from app.platform.database import errors
 from app.platform.database.base import autocommit_connection, db
 from app.platform.database.deferred_commit import deferred_commit
 from app.platform.security.access import current_caller
-from app.platform.web.problem_types import IDEMPOTENCY_CONFLICT, IDEMPOTENCY_KEY_MALFORMED, IDEMPOTENCY_KEY_REUSED
+from app.platform.web.problem_types import (
+    IDEMPOTENCY_ANSWER_UNREADABLE,
+    IDEMPOTENCY_CONFLICT,
+    IDEMPOTENCY_KEY_MALFORMED,
+    IDEMPOTENCY_KEY_REUSED,
+)
 from app.platform.web.problems import Problem, raises
 from app.platform.web.request_state import current_request
 from app.platform.web.route_policy import View, policy_of
@@ -34,6 +39,12 @@ MAX_LENGTH = 255
 KEY = re.compile("[!-~]+")
 RETRY_AFTER_SECONDS = 1
 OWN_HEADERS = ("Content-Length",)  # computed again
+PROBLEM_TYPES = (
+    IDEMPOTENCY_ANSWER_UNREADABLE,
+    IDEMPOTENCY_CONFLICT,
+    IDEMPOTENCY_KEY_MALFORMED,
+    IDEMPOTENCY_KEY_REUSED,
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ def idempotent(view: View) -> View:
     inner = getattr(view, "_apidoc", {})
     if "response" not in inner or "arguments" in inner:
         raise TypeError(f"{view}: put @idempotent above @blueprint.response and below @blueprint.arguments")
-    raises(IDEMPOTENCY_CONFLICT, IDEMPOTENCY_KEY_MALFORMED, IDEMPOTENCY_KEY_REUSED)(view)
+    raises(*PROBLEM_TYPES)(view)
     policy_of(view).accepts_idempotency_key = True
 
     @wraps(view)
@@ -122,7 +133,9 @@ def _answer_once(request: KeyedRequest, respond: Callable[[], Response]) -> Resp
         except IntegrityError as error:
             if errors.classify(error) is errors.ROW_DELETED:
                 raise
-            raise _conflict("Another request with this idempotency key was processed at the same time.") from None
+            message = "Another request with this idempotency key was processed at the same time."
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            raise Problem(IDEMPOTENCY_CONFLICT, message, headers=headers) from None
     return response
 
 
@@ -166,11 +179,8 @@ def _replayed(request: KeyedRequest, stored: StoredAnswer) -> Response:
         message = "This idempotency key was used for another request: send a new key with a new request."
         raise Problem(IDEMPOTENCY_KEY_REUSED, message)
     if stored.answer is None:
-        raise _conflict("The request was processed, and its answer cannot be read any more.")
+        message = "The request was processed, and its answer cannot be read. Check its effect; use a new key next."
+        raise Problem(IDEMPOTENCY_ANSWER_UNREADABLE, message)
     response = Response(stored.answer.body, stored.answer.status, stored.answer.headers)
     response.headers[REPLAYED] = "true"
     return response
-
-
-def _conflict(message: str) -> Problem:
-    return Problem(IDEMPOTENCY_CONFLICT, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

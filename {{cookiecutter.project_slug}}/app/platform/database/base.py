@@ -17,7 +17,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
 
 from app.platform.database import errors, repetition, statement_budget
-from app.platform.database.deferred_commit import DeferrableSession, is_deferred
+from app.platform.database.deferred_commit import Action, DeferrableSession, after_rollback, is_deferred
 from app.platform.database.encryption import Keyring, set_keyring
 from app.platform.database.engine import connect_arguments, engine_options, install_client_timeouts
 from app.platform.database.pool_metrics import instrument_pool
@@ -129,6 +129,18 @@ def autocommit_connection() -> AbstractContextManager[sa.Connection]:
 def _session_connection() -> Iterator[sa.Connection]:
     yield db.session.connection()
     db.session.commit()
+
+
+@contextmanager
+def undo_on_failure(undo: Action) -> Iterator[None]:
+    """Undo an effect outside the database, such as a count, if the `with` block fails, or its deferred commit later."""
+    try:
+        yield
+    except BaseException:
+        undo()
+        raise
+    if db.session.registry.has():  # most requests without a deferred commit need no session
+        after_rollback(db.session(), undo)
 
 
 def init_app(app: Flask) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy.orm import Session
@@ -11,10 +12,18 @@ from sqlalchemy.orm import Session
 Action = Callable[[], object]
 
 
+@dataclass(frozen=True)
+class Deferred:
+    """What runs after a deferred commit, and what runs, the last one first, if it fails."""
+
+    after_commit: list[Action] = field(default_factory=list)
+    after_rollback: list[Action] = field(default_factory=list)
+
+
 class DeferrableSession(FlaskSession):
     """The session of a request or a task; in a `deferred_commit` block, `commit` only flushes."""
 
-    deferred: list[Action] | None = None  # what runs after the commit; None: commits are not deferred
+    deferred: Deferred | None = None  # None: commits are not deferred
     has_committed = False
 
     def commit(self) -> None:
@@ -34,19 +43,27 @@ class DeferrableSession(FlaskSession):
 def deferred_commit(session: Session) -> Iterator[None]:
     """Make the `with` block one transaction: commit at its end, or roll back if it raises, whatever it committed.
 
-    What `after_commit` got in the block runs then. A rollback inside the block undoes everything before it.
+    Then runs what `after_commit` got in the block, or `after_rollback`. A rollback inside the block undoes everything
+    before it.
     """
     if not isinstance(session, DeferrableSession):
         raise TypeError(f"{session} cannot defer commits: use the session of Flask-SQLAlchemy")
-    actions = session.deferred = []
+    deferred = session.deferred = Deferred()
     try:
         yield
         session.deferred = None
         session.commit()
     except BaseException:
         session.deferred = None
-        session.rollback()
+        try:
+            session.rollback()
+        finally:
+            _run(reversed(deferred.after_rollback))
         raise
+    _run(deferred.after_commit)
+
+
+def _run(actions: Iterable[Action]) -> None:
     for action in actions:
         action()
 
@@ -72,6 +89,12 @@ def commit_now(session: Session) -> None:
 def after_commit(session: Session, action: Action) -> None:
     """Run an action that needs what the caller has committed, such as sending a task: now, or after the commit."""
     if isinstance(session, DeferrableSession) and session.deferred is not None:
-        session.deferred.append(action)
+        session.deferred.after_commit.append(action)
     else:
         action()
+
+
+def after_rollback(session: Session, action: Action) -> None:
+    """Run an action if the commit is deferred and then fails; see `base.undo_on_failure`."""
+    if isinstance(session, DeferrableSession) and session.deferred is not None:
+        session.deferred.after_rollback.append(action)

@@ -9,6 +9,7 @@ from sqlalchemy import orm
 from sqlalchemy.orm.attributes import flag_modified, set_committed_value
 
 from app.platform.database.encryption import (
+    OWNER,
     BoundText,
     DecryptionError,
     EncryptedText,
@@ -24,7 +25,8 @@ class EncryptedAttribute:
         _note: Mapped[BoundText | None] = mapped_column("note", EncryptedText)
         note = EncryptedAttribute("_note")
 
-    A new row gets its text by an UPDATE after its INSERT, because the text is bound to the id. A text that cannot be
+    A new row gets its text by an UPDATE after its INSERT, because the text is bound to the id. In a table with
+    `user_id` it is bound to the user too: a row that changes its user needs its text set again. A text that cannot be
     decrypted, or that was copied from another row, is logged and reads as None.
     """
 
@@ -63,7 +65,8 @@ class EncryptedAttribute:
 
     def _place(self, row: Any) -> str:
         column = self._column(row)
-        return place_of(column.table.name, column.name, self._id(row))
+        owner_id = getattr(row, OWNER) if OWNER in column.table.columns else None
+        return place_of(column.table.name, column.name, self._id(row), owner_id)
 
     @staticmethod
     def _id(row: Any) -> Any:

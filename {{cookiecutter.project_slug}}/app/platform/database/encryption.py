@@ -2,7 +2,8 @@
 
 A value is stored as `enc2:<key id>:<Fernet token>` (https://github.com/fernet/spec: AES-128-CBC with HMAC-SHA256), so
 a query can find the values of an earlier key. The encrypted content begins with the place of the value: its table,
-column and row. A value that was copied to another place, or written without the key, is rejected.
+column and row, and the user to whom the row belongs. A value that was copied to another place, whose row was given to
+another user, or that was written without the key, is rejected.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ BOUND, UNBOUND = "enc2", "enc"  # the latter: encrypted without a place
 CIPHERTEXT_LIKE = f"{BOUND}:________:gAAAAA%"  # the same pattern for LIKE
 KEY_ID_POSITION = len(BOUND) + 2  # of the key id in a value, counted from 1 as SQL does
 SEPARATOR = "\0"  # between the place and the text
+OWNER = "user_id"  # the column of the user to whom a row belongs
+OWNER_MARK = "@"  # before the user in a place
 NOT_BOUND = (
     "A value is not bound to its row: it was written without the key, or before the column was encrypted. If such "
     "values are genuine, set ENCRYPTION_ACCEPT_UNBOUND=true, run flask keys rotate, and remove the setting."
@@ -52,8 +55,11 @@ class BoundText:
     text: str
 
     def text_at(self, place: str) -> str:
-        """Return the text of the value at a place; raises `DecryptionError` if the value belongs to another."""
-        if self.place not in (place, None):
+        """Return the text of the value at a place; raises `DecryptionError` if the value belongs to another.
+
+        Values that were written before places had users are accepted without one.
+        """
+        if self.place not in (place, place.partition(OWNER_MARK)[0], None):
             raise DecryptionError(f"The value of {place} was copied from {self.place}.")
         return self.text
 
@@ -62,9 +68,14 @@ class UnsavedText(BoundText):
     """The text of a row that has no id yet: stored empty, and bound to the row once it has an id."""
 
 
-def place_of(table: str, column: str, row_id: object) -> str:
-    """Return the place of a value, such as `notes.text:7`."""
-    return f"{table}.{column}:{row_id}"
+def place_of(table: str, column: str, row_id: object, owner_id: int | None = None) -> str:
+    """Return the place of a value, such as `notes.text:7`; `notes.text:7@3` if the row belongs to the user 3."""
+    return f"{table}.{column}:{row_id}" + ("" if owner_id is None else f"{OWNER_MARK}{owner_id}")
+
+
+def owner_of(table: sa.FromClause) -> sa.ColumnElement[Any]:
+    """Return the column of the user to whom the rows of a table belong; NULL if there is none."""
+    return table.columns[OWNER] if OWNER in table.columns else sa.null()
 
 
 class Keyring:

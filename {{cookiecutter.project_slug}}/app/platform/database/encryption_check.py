@@ -16,6 +16,7 @@ from app.platform.database.encryption import (
     MissingKey,
     encrypted_columns,
     keyring_of,
+    owner_of,
     place_of,
 )
 
@@ -53,12 +54,13 @@ def unreadable_samples() -> Iterator[Sample]:
 def _sample(connection: sa.Connection, column: sa.Column[Any]) -> Sample:
     (key,) = column.table.primary_key.columns
     stored = sa.type_coerce(column, sa.Text).label("stored")  # the ciphertext
-    newest = sa.select(key.label("row_id"), stored).order_by(key.desc()).limit(NEWEST_ROWS).subquery()
+    columns = (key.label("row_id"), owner_of(column.table).label("owner_id"), stored)
+    newest = sa.select(*columns).order_by(key.desc()).limit(NEWEST_ROWS).subquery()
     values = connection.execute(sa.select(newest).where(newest.c.stored.is_not(None)).limit(SAMPLE)).all()
     keyring, errors = keyring_of(connection.dialect), []
-    for row_id, value in values:
+    for row_id, owner_id, value in values:
         try:
-            keyring.decrypt(value).text_at(place_of(column.table.name, column.name, row_id))
+            keyring.decrypt(value).text_at(place_of(column.table.name, column.name, row_id, owner_id))
         except DecryptionError as error:
             errors.append(error)
     are_missing = len(values) >= MIN_SAMPLE and [type(error) for error in errors] == [MissingKey] * len(values)

@@ -170,6 +170,21 @@ class Cache:
         return self._seconds or settings_of(current_app).CACHE_DEFAULT_TTL
 
 
+class UserCaches(list[Cache]):
+    """The caches of one app that show users to others."""
+
+
+def register_user_caches(app: Flask, caches: Iterable[Cache]) -> None:
+    """Register caches that show users to others."""
+    platform_of(app).get_or_create(UserCaches).extend(caches)
+
+
+def invalidate_user_caches() -> None:
+    """Drop what caches show of users; call it after the commit that hides a user, or shows one again."""
+    for cache in platform_of(current_app).get_or_create(UserCaches):
+        cache.invalidate()
+
+
 def init_app(app: Flask) -> None:
     """Connect the app's caches to Redis, where one is configured; no connection is opened yet."""
     settings = settings_of(app)

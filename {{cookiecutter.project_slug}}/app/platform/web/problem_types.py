@@ -154,8 +154,14 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
 IDEMPOTENCY_CONFLICT = ProblemType(
     "idempotency-conflict",
     409,
-    "Another request with the same Idempotency-Key was processed at the same time, or its answer cannot be read.",
+    "Another request with the same Idempotency-Key was processed at the same time.",
     "Repeat the request with the same key after the seconds in Retry-After: you get the answer of the other request.",
+)
+IDEMPOTENCY_ANSWER_UNREADABLE = ProblemType(
+    "idempotency-answer-unreadable",
+    409,
+    "A request with the same Idempotency-Key was processed, and the service cannot read its stored answer.",
+    "Check whether the first request had its effect. If you want another one, send the request with a new key.",
 )
 
 COMMON_TYPES = (
@@ -167,6 +173,7 @@ PLATFORM_TYPES = (
     *COMMON_TYPES,
     *(SECOND_FACTOR_REQUIRED, RECENT_LOGIN_REQUIRED),
     *(PRECONDITION_FAILED, IDEMPOTENCY_KEY_MALFORMED, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_CONFLICT),
+    IDEMPOTENCY_ANSWER_UNREADABLE,
 )
 # The types of errors that only have a status, such as those of libraries. Other statuses say it all, like 404, or are
 # never raised without a type, like 409.

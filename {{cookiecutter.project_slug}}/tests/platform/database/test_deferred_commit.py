@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.accounts.models import User
-from app.platform.database.base import autocommit_connection, db
+from app.platform.database.base import autocommit_connection, db, undo_on_failure
 from app.platform.database.deferred_commit import after_commit, deferred_commit
 from tests.accounts.factory import make_user
 
@@ -93,6 +93,56 @@ def test_action_does_not_run_after_an_error(request_session: Session) -> None:
         raise KeyError
 
     assert done == []
+
+
+def test_effect_is_undone_if_the_block_fails_later(request_session: Session) -> None:
+    undone: list[str] = []
+
+    with suppress(KeyError), deferred_commit(request_session):
+        for name in ("first", "second"):
+            with undo_on_failure(lambda name=name: undone.append(name)):  # type: ignore[misc] # binds the name
+                pass
+        assert undone == []
+        raise KeyError
+
+    assert undone == ["second", "first"]
+
+
+@pytest.mark.parametrize("has_block", [True, False])
+def test_effect_is_undone_once_if_its_own_block_fails(request_session: Session, *, has_block: bool) -> None:
+    undone: list[bool] = []
+
+    block = deferred_commit(request_session) if has_block else nullcontext()
+    with suppress(KeyError), block, undo_on_failure(lambda: undone.append(True)):
+        raise KeyError
+
+    assert undone == [True]
+
+
+def test_effect_is_undone_if_the_commit_fails(request_session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    undone: list[bool] = []
+
+    def fail() -> None:
+        raise KeyError
+
+    monkeypatch.setattr(request_session, "commit_now", fail)
+    with suppress(KeyError), deferred_commit(request_session), undo_on_failure(lambda: undone.append(True)):
+        pass
+
+    assert undone == [True]
+
+
+@pytest.mark.parametrize("has_block", [True, False])
+def test_effect_is_not_undone_after_a_success(request_session: Session, *, has_block: bool) -> None:
+    undone: list[bool] = []
+
+    block = deferred_commit(request_session) if has_block else nullcontext()
+    with block, undo_on_failure(lambda: undone.append(True)):
+        pass
+    with suppress(KeyError), deferred_commit(request_session):
+        raise KeyError
+
+    assert undone == []
 
 
 def test_other_sessions_cannot_defer(session: Session) -> None:

@@ -17,6 +17,7 @@ from app.platform.database.encryption import (
     Keyring,
     derive_key,
     encrypted_columns,
+    place_of,
 )
 
 OLD, NEW = "an earlier secret " * 3, "a newer secret " * 3
@@ -96,6 +97,24 @@ def test_text_of_another_place_is_rejected() -> None:
         DecryptionError, match=r"The value of users\.display_name:8 was copied from users\.display_name:7"
     ):
         copied.text_at("users.display_name:8")
+
+
+@pytest.mark.fault("F64")
+def test_text_of_another_user_is_rejected() -> None:
+    keyring = Keyring([NEW])
+    value = keyring.decrypt(keyring.encrypt(NAME, place_of("notes", "text", 7, 3)))
+
+    assert value.text_at("notes.text:7@3") == NAME
+    for place in ("notes.text:7@4", "notes.text:7@33", "notes.text:7"):
+        with pytest.raises(DecryptionError, match=r"was copied from notes\.text:7@3"):
+            value.text_at(place)
+
+
+def test_text_from_before_places_had_users_is_accepted() -> None:
+    keyring = Keyring([NEW])
+    value = keyring.decrypt(keyring.encrypt(NAME, place_of("notes", "text", 7)))
+
+    assert value.text_at("notes.text:7@3") == NAME
 
 
 @pytest.mark.parametrize("text", [Keyring([OLD]).encrypt("x", PLACE), "a\0b", "\0"])

@@ -13,7 +13,7 @@ from app import create_app
 from app.accounts.models import User
 from app.platform.database.base import db
 from app.platform.database.encryption import Keyring
-from tests.accounts.factory import make_user
+from tests.accounts.factory import make_totp, make_user
 
 pytestmark = [pytest.mark.req("P1"), pytest.mark.fault("F55")]
 
@@ -88,7 +88,7 @@ def test_key_that_decrypts_older_values_is_no_wrong_key(
 
 @pytest.mark.usefixtures("app")
 def test_start_with_readable_values_says_nothing(environment: Mapping[str, str], session: Session) -> None:
-    make_user(session, display_name="Ann")
+    make_totp(session, make_user(session, display_name="Ann"))
 
     result = run(environment, "prepare")
 

@@ -11,7 +11,15 @@ from flask import Flask
 from redis import Redis
 
 from app import create_app
-from app.platform.redis.cache import BYPASS, HIT, MISS, WAIT_SECONDS, Cache
+from app.platform.redis.cache import (
+    BYPASS,
+    HIT,
+    MISS,
+    WAIT_SECONDS,
+    Cache,
+    invalidate_user_caches,
+    register_user_caches,
+)
 from tests.environments import basic_environment
 from tests.platform.redis.conftest import get, lookups, numbers, redis_keys
 from tests.servers import RedisServer
@@ -101,6 +109,19 @@ def test_invalidate_drops_all_keys(cached_app: Flask, cache: Cache) -> None:
 
     assert [get(cached_app, cache, key, lambda: "new") for key in ("one", "two")] == ["new", "new"]
     assert get(cached_app, cache, "one", lambda: "newer") == "new"
+
+
+@pytest.mark.req("W5", "P3")
+def test_caches_of_users_are_invalidated_together(cached_app: Flask, cache: Cache) -> None:
+    computed, other = count(1), Cache("test-of-no-users")
+    register_user_caches(cached_app, [cache])
+    for each in (cache, other):
+        get(cached_app, each, "key", lambda: next(computed))
+
+    with cached_app.app_context():
+        invalidate_user_caches()
+
+    assert [get(cached_app, each, "key", lambda: next(computed)) for each in (cache, other)] == [3, 2]
 
 
 @pytest.mark.req("W5")
