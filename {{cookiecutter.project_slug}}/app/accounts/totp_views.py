@@ -154,14 +154,11 @@ def disable(data: dict[str, str]) -> None:
 def login(data: dict[str, str]) -> dict[str, Any]:
     """Complete a sign-in with the token of the first step and a code, or a recovery code if the app is lost.
 
-    Failures count like wrong passwords: after several, further attempts must wait longer and longer.
+    After several wrong codes, further attempts must wait longer and longer.
     """
     claims = token_claims(tokens.MFA, data["mfa_token"])
     user_id = int(claims["sub"])
-    user = service.get(db.session(), user_id)
-    if user is None:
-        raise account_deleted()
-    with sign_ins.start_sign_in(user.email) as attempt:
+    with sign_ins.start_second_step(user_id) as attempt:
         try:
             user, user_session = second_factor.sign_in(
                 db.session(),
@@ -180,6 +177,7 @@ def login(data: dict[str, str]) -> dict[str, Any]:
             raise unauthorized(CODE_IS_WRONG, WRONG_SIGN_IN_CODE) from None
         attempt.succeeded()
     pair = token_pair(user, user_session)
+    sign_ins.second_step_passed(user.email)
     sign_ins.signed_in(user_id)
     notices.signed_in(user, user_session)
     record_login.try_delay(user_id, utc_now().isoformat())

@@ -124,11 +124,11 @@ class SharedBackoff:
         """Make the network known to the account."""
         self._redis.set(attempt.keys(self._prefix)[0], 1, ex=TRUST_SECONDS)
 
-    def reset(self, attempt: Attempt) -> None:
-        """Forget all failures that make this network wait, and make it known."""
-        mark, *failures = attempt.keys(self._prefix)
+    def reset(self, attempt: Attempt, *, own: bool) -> None:
+        """Forget all failures that make this network wait, or only its `own`, and make it known."""
+        mark, network, account = attempt.keys(self._prefix)
         with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.delete(*failures)
+            pipeline.delete(*[network] if own else [network, account])
             pipeline.set(mark, 1, ex=TRUST_SECONDS)
             pipeline.execute()
 
@@ -182,11 +182,11 @@ class LocalBackoff:
         with self._lock:
             self._known[attempt.keys("")[0]] = True
 
-    def reset(self, attempt: Attempt) -> None:
-        """Forget all failures that make this network wait, and make it known."""
-        mark, *failures = attempt.keys("")
+    def reset(self, attempt: Attempt, *, own: bool) -> None:
+        """Forget all failures that make this network wait, or only its `own`, and make it known."""
+        mark, network, account = attempt.keys("")
         with self._lock:
-            for key in failures:
+            for key in [network] if own else [network, account]:
                 self._failures.pop(key, None)
             self._known[mark] = True
 
@@ -220,9 +220,12 @@ class Backoff:
         """Make the network known to the account: it has signed in."""
         self._call(lambda counter: counter.trust(attempt))
 
-    def reset(self, attempt: Attempt) -> None:
-        """Forget all failures that make this network wait, and make it known: its user has proved who they are."""
-        self._call(lambda counter: counter.reset(attempt))
+    def reset(self, attempt: Attempt, *, own: bool = False) -> None:
+        """Forget all failures that make this network wait, and make it known: its user has proved who they are.
+
+        `own`: forget only those from this network after it became known.
+        """
+        self._call(lambda counter: counter.reset(attempt, own=own))
 
     def _call(self, command: Callable[[SharedBackoff | LocalBackoff], Result]) -> Result:
         if self._shared is not None and self._breaker.allows_request():
