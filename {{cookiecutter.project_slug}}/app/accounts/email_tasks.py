@@ -80,6 +80,12 @@ def delete_unconfirmed() -> None:
 
 
 def _send_verification_link(user: User) -> None:
+    """Send a link that confirms the address: to an account without a password, one that sets a password too."""
+    if not user.password_hash:
+        settings, fingerprint = settings_of(current_app), service.password_fingerprint(user)
+        token = tokens.sign(tokens.RESET, user.id, LINK_SECONDS, fingerprint=fingerprint)
+        _send(user.email, emails.password_needed_email(settings.SERVICE_NAME, reset_page(settings), token, LINK_HOURS))
+        return
     fingerprint = verification.fingerprint(user)
     token = tokens.sign(tokens.VERIFICATION, user.id, LINK_SECONDS, fingerprint=fingerprint)
     page = _page(settings_of(current_app, AccountsSettings).EMAIL_VERIFICATION_URL, "verify-email")

@@ -28,6 +28,18 @@ def verification_email(service_name: str, page: str, token: str, hours: int) -> 
     return f"{service_name}: confirm your e-mail address", text
 
 
+def password_needed_email(service_name: str, page: str, token: str, hours: int) -> tuple[str, str]:
+    """Return the subject and the text of the e-mail to an address that was registered with different passwords."""
+    text = (
+        f"Someone created an account at {service_name} with this e-mail address, and someone registered the address "
+        "again with another password. None of these passwords is valid.\n\n"
+        f"If you want the account, set a password within {hours} hours, which also confirms the address:\n\n"
+        f"{page}#token={token}\n\n"
+        "If not, ignore this e-mail: the account will be deleted.\n"
+    )
+    return f"{service_name}: set a password for your account", text
+
+
 def account_exists_email(service_name: str, page: str) -> tuple[str, str]:
     """Return the subject and the text of the e-mail to the owner of an account whose address was registered again."""
     text = (

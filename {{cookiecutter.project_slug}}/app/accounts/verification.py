@@ -1,9 +1,10 @@
-"""Verification of e-mail addresses; accounts whose address is never confirmed are deleted."""
+"""Registration and verification of e-mail addresses; accounts whose address is never confirmed are deleted."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -12,7 +13,9 @@ from sqlalchemy.orm import Session
 from app.accounts import erasure, service
 from app.accounts.models import EmailChange, User
 from app.audit import service as audit
-from app.platform.database.base import rows_changed
+from app.platform.database.base import lock_sqlite, rows_changed, utc_now
+from app.platform.security import credentials
+from app.platform.security.passwords import verify_password
 from app.platform.web.client_address import RequestOrigin
 
 BATCH = 100  # accounts that one query finds
@@ -20,6 +23,45 @@ BATCH = 100  # accounts that one query finds
 
 class VerificationRejected(Exception):
     """The address is verified already, or the account has another one, or no longer exists."""
+
+
+def register(
+    session: Session, *, email: str, password: str, origin: RequestOrigin, display_name: str | None = None
+) -> Sequence[int]:
+    """Create an account that is not verified; return the ids of the sessions that ended, to be revoked.
+
+    An account that the address has already does not change, unless it is not verified and has another password: either
+    of the two registrants may be a stranger. It then keeps neither password nor name, and its sessions end. Each case
+    computes one hash, so that the time does not show which accounts exist.
+    """
+    user = service.find_by_email(session, email)
+    if user is None:
+        with suppress(service.EmailTaken):
+            service.register(
+                session, email=email, password=password, display_name=display_name, verified=False, origin=origin
+            )
+            return ()
+        user = service.find_by_email(session, email)  # of a concurrent request
+    if user is None or verify_password(password, user.password_hash):
+        return ()
+    return _remove_password(session, user.id, origin)
+
+
+def _remove_password(session: Session, user_id: int, origin: RequestOrigin) -> Sequence[int]:
+    lock_sqlite(session)
+    unverified = sa.select(User).where(
+        User.id == user_id, User.unverified_since.is_not(None), User.suspended_at.is_(None)
+    )
+    user = session.scalar(unverified.with_for_update().execution_options(populate_existing=True))
+    if user is None:
+        session.rollback()
+        return ()
+    credentials.revoke_all(session, user_id, actor_id=None, origin=origin)
+    user.password_hash, user.display_name, user.unverified_since = "", None, utc_now()
+    ended = service.end_sessions(session, user_id)
+    audit.record(session, "user.registered_again", actor_id=None, target=("user", user_id), origin=origin)
+    session.commit()
+    return ended
 
 
 def fingerprint(user: User) -> str:

@@ -60,18 +60,6 @@ def test_registration_does_not_reveal_an_account(mail_client: FlaskClient, mailb
     assert sign_in(mail_client, user.email, NEW["password"]).status_code == 401
 
 
-def test_second_registration_sends_the_link_again_and_keeps_the_password(
-    mail_client: FlaskClient, mailbox: Mailbox
-) -> None:
-    post(mail_client, "register", NEW)
-    post(mail_client, "register", {**NEW, "password": "another long password"})
-
-    assert sign_in(mail_client, NEW["email"], "another long password").status_code == 401
-    assert (
-        post(mail_client, "verify-email", {"token": link_token(mailbox.messages[1], "verify-email")}).status_code == 204
-    )
-
-
 def test_link_is_valid_once(app: Flask, client: FlaskClient, session: Session) -> None:
     body = {"token": verification_token(app, make_user(session, unverified_since=utc_now()))}
 
