@@ -20,7 +20,7 @@ Side = Literal["old", "new"]  # which address a link was sent to
 
 
 class ChangeRejected(Exception):
-    """The link has been used, a newer change has replaced it, or the account no longer exists."""
+    """The link has been used, the change has ended, or the account is suspended or no longer exists."""
 
 
 def request_change(
@@ -65,6 +65,9 @@ def confirm(
         user = _lock(session, user_id)
     except service.NoSuchUser:
         raise ChangeRejected from None
+    if user.suspended_at:
+        session.rollback()
+        raise ChangeRejected
     change = _mark_confirmed(session, user_id, link_id, side)
     if side == "new" and service.find_by_email(session, change.email):
         session.delete(change)
@@ -112,7 +115,6 @@ def change_now(
     except IntegrityError:  # the unique constraint also decides between concurrent requests
         session.rollback()
         raise service.EmailTaken from None
-    session.execute(sa.delete(EmailChange).where(EmailChange.user_id == user_id))
     ended = service.end_sessions(session, user_id, exclude=session_id)
     _record(session, "user.email_changed", user_id, actor_id, origin)
     session.commit()

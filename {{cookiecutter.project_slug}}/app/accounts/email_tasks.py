@@ -80,7 +80,9 @@ def delete_unconfirmed() -> None:
 
 
 def _send_verification_link(user: User) -> None:
-    """Send a link that confirms the address: to an account without a password, one that sets a password too."""
+    """Send a link that confirms the address, and sets a password if the account has none; none if it is suspended."""
+    if user.suspended_at:
+        return
     if not user.password_hash:
         settings, fingerprint = settings_of(current_app), service.password_fingerprint(user)
         token = tokens.sign(tokens.RESET, user.id, LINK_SECONDS, fingerprint=fingerprint)

@@ -22,7 +22,7 @@ BATCH = 100  # accounts that one query finds
 
 
 class VerificationRejected(Exception):
-    """The address is verified already, or the account has another one, or no longer exists."""
+    """The address is verified already, or the account has another one, is suspended, or no longer exists."""
 
 
 def register(
@@ -74,9 +74,8 @@ def verify(session: Session, *, user_id: int, expected: str, origin: RequestOrig
     user = service.get(session, user_id)
     if user is None or user.unverified_since is None or fingerprint(user) != expected:
         raise VerificationRejected
-    unchanged = sa.update(User).where(
-        User.id == user_id, User.email == user.email, User.unverified_since == user.unverified_since
-    )
+    registration = (User.email == user.email, User.unverified_since == user.unverified_since)
+    unchanged = sa.update(User).where(User.id == user_id, *registration, User.suspended_at.is_(None))
     if rows_changed(session, unchanged.values(unverified_since=None)) != 1:
         session.rollback()
         raise VerificationRejected

@@ -144,7 +144,7 @@ def confirm(data: dict[str, str]) -> dict[str, str]:
             db.session(), user_id=user_id, link_id=link_id, side=side, origin=request_origin()
         )
     except email_changes.ChangeRejected:
-        message = "This link has been used already, or another change has replaced this one."
+        message = "This link has been used already, or the change has ended: another one, or a new password, ends it."
         raise unauthorized(message, INVALID_TOKEN) from None
     except service.EmailTaken:
         raise Problem(EMAIL_TAKEN, f"{ADDRESS_TAKEN} The e-mail address of this account stays as it was.") from None

@@ -85,6 +85,17 @@ def test_invalid_links_are_rejected(app: Flask, client: FlaskClient, session: Se
     assert user.unverified_since is not None
 
 
+def test_suspended_user_gets_no_link_and_cannot_use_one(
+    mail_client: FlaskClient, mailbox: Mailbox, session: Session
+) -> None:
+    user = make_user(session, unverified_since=utc_now(), suspended_at=utc_now())
+    post(mail_client, "resend-verification", {"email": user.email})
+    body = {"token": verification_token(mail_client.application, user)}
+
+    assert post(mail_client, "verify-email", body).status_code == 401
+    assert mailbox.messages == []
+
+
 def test_resend_sends_a_link_to_unverified_accounts_only(
     mail_client: FlaskClient, mailbox: Mailbox, session: Session, user: User
 ) -> None:
