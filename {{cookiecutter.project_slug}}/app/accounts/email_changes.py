@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.accounts import service
+from app.accounts import service, verification
 from app.accounts.models import EmailChange, User
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
@@ -58,8 +58,9 @@ def confirm(
 ) -> tuple[User, Sequence[int]] | None:
     """Confirm a change at one address; at the second one, change the e-mail.
 
-    Returns None while the other address has not confirmed it, else the user and the ids of the other sessions, which
-    ended. Raises `ChangeRejected`, or `EmailTaken` if the new address has an account, which ends the change.
+    Returns None while the other address has not confirmed it, else the user and the ids of the sessions that ended.
+    An unused account of the new address that was never verified is deleted: its user has not proved the address.
+    Raises `ChangeRejected`, or `EmailTaken` if the new address has another account, which ends the change.
     """
     try:
         user = _lock(session, user_id)
@@ -69,7 +70,7 @@ def confirm(
         session.rollback()
         raise ChangeRejected
     change = _mark_confirmed(session, user_id, link_id, side)
-    if side == "new" and service.find_by_email(session, change.email):
+    if side == "new" and not verification.is_free(session, change.email):
         session.delete(change)
         session.commit()
         raise service.EmailTaken
@@ -94,7 +95,10 @@ def _mark_confirmed(session: Session, user_id: int, link_id: str, side: str) -> 
 def _apply(session: Session, user_id: int, change: EmailChange, origin: RequestOrigin) -> Sequence[int]:
     email, session_id = change.email, change.session_id
     try:
-        return change_now(session, user_id, email, actor_id=user_id, session_id=session_id, origin=origin)
+        return [
+            *verification.release(session, email, origin),
+            *change_now(session, user_id, email, actor_id=user_id, session_id=session_id, origin=origin),
+        ]
     except service.EmailTaken:
         session.execute(sa.delete(EmailChange).where(EmailChange.user_id == user_id))
         session.commit()

@@ -11,37 +11,20 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
-from werkzeug.test import TestResponse
 
 from app.accounts import email_tasks, service
 from app.accounts.models import EmailChange, User
 from app.audit.models import AuditLog
 from app.platform.database.base import utc_now
 from app.platform.security import tokens
-from tests.accounts.factory import PASSWORD, bearer, make_email_change, make_user
-from tests.accounts.samples import create_reset_body
-from tests.accounts.sign_in_flows import ME, link_token, post, sign_in
+from tests.accounts.email_change_flows import NEW, change, confirm, links
+from tests.accounts.factory import bearer, make_email_change, make_user
+from tests.accounts.sign_in_flows import ME, post, sign_in
 from tests.servers.smtp import Mailbox
 
 pytestmark = pytest.mark.req("A10", "P3")
 
-NEW, NEW_PASSWORD = "changed@example.org", "another horse, another staple"
 AuditEntries = Callable[[], Sequence[AuditLog]]
-
-
-def change(client: FlaskClient, headers: dict[str, str], email: str = NEW, password: str = PASSWORD) -> TestResponse:
-    return post(client, "change-email", {"email": email, "current_password": password}, headers)
-
-
-def links(mailbox: Mailbox, *recipients: str) -> list[str]:
-    """Return the tokens of the last e-mails with a link to these addresses."""
-    with_link = [message for message in mailbox.messages if "#token=" in message.get_content()]
-    by_recipient = {message["To"]: link_token(message, "confirm-email") for message in with_link}
-    return [by_recipient[recipient] for recipient in recipients]
-
-
-def confirm(client: FlaskClient, token: str) -> TestResponse:
-    return post(client, "confirm-email", {"token": token})
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -126,6 +109,32 @@ def test_address_that_is_taken_meanwhile_ends_the_change(
     assert session.scalars(sa.select(EmailChange)).all() == []
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_unverified_account_does_not_block_the_owner_of_the_address(
+    mail_client: FlaskClient, mailbox: Mailbox, session: Session, user: User, audit_entries: AuditEntries, order: int
+) -> None:
+    change(mail_client, bearer(mail_client.application, user))
+    both = links(mailbox, user.email, NEW)[::order]
+    squatter = make_user(session, email=NEW, unverified_since=utc_now())
+    squatter_id, headers = squatter.id, bearer(mail_client.application, squatter, verified=False)
+
+    assert [confirm(mail_client, token).status_code for token in both] == [200, 200]
+    assert session.scalars(sa.select(User.email)).all() == [NEW]
+    assert mail_client.get(ME, headers=headers).status_code == 401
+    erased = [entry for entry in audit_entries() if entry.action == "user.erased"]
+    assert [(entry.actor_id, entry.target_id) for entry in erased] == [(None, str(squatter_id))]
+
+
+@pytest.mark.parametrize("fields", [{"role": "admin"}, {"suspended_at": utc_now()}], ids=["admin", "suspended"])
+def test_other_unverified_accounts_keep_their_address(
+    mail_client: FlaskClient, mailbox: Mailbox, session: Session, user: User, fields: dict[str, object]
+) -> None:
+    make_user(session, email=NEW, unverified_since=utc_now(), **fields)
+    change(mail_client, bearer(mail_client.application, user))
+
+    assert confirm(mail_client, links(mailbox, NEW)[0]).status_code == 409
+
+
 def test_wrong_password_changes_nothing(
     mail_client: FlaskClient, mailbox: Mailbox, user: User, audit_entries: AuditEntries
 ) -> None:
@@ -163,73 +172,6 @@ def test_erasure_ends_a_change(mail_client: FlaskClient, mailbox: Mailbox, sessi
     assert mail_client.delete(ME, headers=headers).status_code == 204
     assert [confirm(mail_client, token).status_code for token in found] == [401, 401]
     assert session.scalars(sa.select(EmailChange)).all() == []
-
-
-def reset_by_email(client: FlaskClient, session: Session, user: User) -> TestResponse:
-    with client.application.app_context():
-        body = {**create_reset_body(client.application, session, user), "new_password": NEW_PASSWORD}
-    return post(client, "reset-password", body)
-
-
-def change_password(client: FlaskClient, _session: Session, user: User) -> TestResponse:
-    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
-    return post(client, "change-password", body, bearer(client.application, user))
-
-
-def sign_out_everywhere(client: FlaskClient, _session: Session, user: User) -> TestResponse:
-    return post(client, "logout", {"everywhere": True}, bearer(client.application, user))
-
-
-def by_admin(action: str) -> Callable[[FlaskClient, Session, User], TestResponse]:
-    def act(client: FlaskClient, session: Session, user: User) -> TestResponse:
-        headers = bearer(client.application, make_user(session, role="admin"))
-        return client.post(f"/api/v1/admin/users/{user.id}/{action}", headers=headers)
-
-    return act
-
-
-RECOVERIES = {
-    "reset by e-mail": reset_by_email,
-    "changed password": change_password,
-    "logout everywhere": sign_out_everywhere,
-    "reset by an admin": by_admin("reset-password"),
-    "suspension": by_admin("suspend"),
-}
-
-
-@pytest.mark.parametrize("recover", RECOVERIES.values(), ids=RECOVERIES)
-def test_recovery_ends_a_change(
-    mail_client: FlaskClient,
-    mailbox: Mailbox,
-    session: Session,
-    user: User,
-    recover: Callable[[FlaskClient, Session, User], TestResponse],
-) -> None:
-    change(mail_client, bearer(mail_client.application, user))
-    old, new = links(mailbox, user.email, NEW)
-    confirm(mail_client, old)
-
-    assert recover(mail_client, session, user).status_code < 300
-    assert confirm(mail_client, new).status_code == 401
-    assert session.scalars(sa.select(EmailChange)).all() == []
-
-
-def test_end_of_one_session_keeps_a_change(mail_client: FlaskClient, mailbox: Mailbox, user: User) -> None:
-    headers = bearer(mail_client.application, user)
-    change(mail_client, headers)
-
-    assert post(mail_client, "logout", {}, headers).status_code == 204
-    assert confirm(mail_client, links(mailbox, NEW)[0]).status_code == 200
-
-
-@pytest.mark.parametrize("side", ["old", "new"])
-def test_suspended_user_cannot_confirm_a_change(app: Flask, client: FlaskClient, session: Session, side: str) -> None:
-    user = make_user(session, suspended_at=utc_now())
-    link = make_email_change(session, user).link_id
-    with app.app_context():
-        token = tokens.sign(tokens.EMAIL_CHANGE, user.id, 60, link=link, side=side)
-
-    assert confirm(client, token).status_code == 401
 
 
 def test_links_to_the_old_address_end_with_the_change(app: Flask, client: FlaskClient, user: User) -> None:

@@ -124,7 +124,7 @@ class SharedBackoff:
         """Make the network known to the account."""
         self._redis.set(attempt.keys(self._prefix)[0], 1, ex=TRUST_SECONDS)
 
-    def reset(self, attempt: Attempt, *, own: bool) -> None:
+    def reset(self, attempt: Attempt, *, own: bool = False) -> None:
         """Forget all failures that make this network wait, or only its `own`, and make it known."""
         mark, network, account = attempt.keys(self._prefix)
         with self._redis.pipeline(transaction=False) as pipeline:
@@ -182,7 +182,7 @@ class LocalBackoff:
         with self._lock:
             self._known[attempt.keys("")[0]] = True
 
-    def reset(self, attempt: Attempt, *, own: bool) -> None:
+    def reset(self, attempt: Attempt, *, own: bool = False) -> None:
         """Forget all failures that make this network wait, or only its `own`, and make it known."""
         mark, network, account = attempt.keys("")
         with self._lock:

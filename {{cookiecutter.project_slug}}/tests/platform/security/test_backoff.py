@@ -134,6 +134,21 @@ def test_reset_ends_the_wait_and_makes_the_network_known(counter: Counter) -> No
     assert counter.start(ATTACKER, RULE).wait == 0
 
 
+@pytest.mark.req("A8")
+def test_reset_of_own_failures_keeps_those_of_other_networks(counter: Counter) -> None:
+    for attempt in (HOME, ATTACKER, ATTACKER):
+        counter.start(attempt, RULE)
+    counter.reset(HOME, own=True)
+
+    for _ in range(3):
+        assert counter.start(HOME, RULE) == backoff.Started(0, known=True)
+    assert counter.start(HOME, RULE).wait > 0
+    counter.reset(HOME, own=True)
+
+    assert counter.start(HOME, RULE).wait == 0
+    assert counter.start(ATTACKER, RULE).wait > 0
+
+
 @pytest.mark.fault("F9")
 @pytest.mark.req("A8")
 def test_concurrent_attempts_cannot_pass_together(counter: Counter) -> None:
