@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
@@ -17,6 +18,15 @@ from app.platform.database.base import rows_changed, utc_now
 from app.platform.web.client_address import RequestOrigin
 
 Side = Literal["old", "new"]  # which address a link was sent to
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change that was made: the user, the old e-mail, and the ids of the sessions that ended."""
+
+    user: User
+    old_email: str
+    ended: Sequence[int]
 
 
 class ChangeRejected(Exception):
@@ -53,14 +63,12 @@ def find(session: Session, user_id: int) -> EmailChange | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def confirm(
-    session: Session, *, user_id: int, link_id: str, side: str, origin: RequestOrigin
-) -> tuple[User, Sequence[int]] | None:
+def confirm(session: Session, *, user_id: int, link_id: str, side: str, origin: RequestOrigin) -> Changed | None:
     """Confirm a change at one address; at the second one, change the e-mail.
 
-    Returns None while the other address has not confirmed it, else the user and the ids of the sessions that ended.
-    An unused account of the new address that was never verified is deleted: its user has not proved the address.
-    Raises `ChangeRejected`, or `EmailTaken` if the new address has another account, which ends the change.
+    Returns None while the other address has not confirmed it. An unused account of the new address that was never
+    verified is deleted: its user has not proved the address. Raises `ChangeRejected`, or `EmailTaken` if the new
+    address has another account, which ends the change.
     """
     try:
         user = _lock(session, user_id)
@@ -77,7 +85,8 @@ def confirm(
     if change.old_confirmed_at is None or change.new_confirmed_at is None:
         session.commit()
         return None
-    return user, _apply(session, user_id, change, origin)
+    old_email = user.email
+    return Changed(user, old_email, _apply(session, user_id, change, origin))
 
 
 def _mark_confirmed(session: Session, user_id: int, link_id: str, side: str) -> EmailChange:

@@ -79,10 +79,26 @@ def notice_email(service_name: str, event: str, time: datetime, address: str | N
     """
     text = (
         f"{event}\n\n"
-        f"Account: yours at {service_name}\n"
-        f"Time: {time.astimezone(UTC):%Y-%m-%d %H:%M} UTC\n"
-        f"Address: {address or 'unknown'}\n\n"
+        f"{_circumstances(service_name, time, address)}"
         "If it was you, ignore this e-mail. If not, set a new password now: request an e-mail for it where you sign in."
         " A new password ends all sessions and revokes all API keys.\n"
     )
     return f"{service_name}: security notice", text
+
+
+def email_changed_email(service_name: str, time: datetime, address: str | None) -> tuple[str, str]:
+    """Return the subject and the text of the notice to the old address after a change of the address."""
+    text = (
+        "The e-mail address of your account was changed. This is the last e-mail to this address.\n\n"
+        f"{_circumstances(service_name, time, address)}"
+        "If it was you, ignore this e-mail. If not, contact the operators of this service.\n"
+    )
+    return f"{service_name}: security notice", text
+
+
+def _circumstances(service_name: str, time: datetime, address: str | None) -> str:
+    return (
+        f"Account: yours at {service_name}\n"
+        f"Time: {time.astimezone(UTC):%Y-%m-%d %H:%M} UTC\n"
+        f"Address: {address or 'unknown'}\n\n"
+    )

@@ -47,6 +47,21 @@ def test_change_needs_the_links_of_both_emails(
     assert not any("@" in str(vars(entry)) for entry in recorded)
 
 
+def test_old_address_gets_a_notice_of_the_change(mail_client: FlaskClient, mailbox: Mailbox, user: User) -> None:
+    old = user.email
+    change(mail_client, bearer(mail_client.application, user))
+    both = links(mailbox, old, NEW)
+    before = len(mailbox.messages)
+
+    for token in both:
+        confirm(mail_client, token)
+
+    (notice,) = mailbox.messages[before:]
+    assert notice["To"] == old
+    assert notice.get_content().startswith("The e-mail address of your account was changed.")
+    assert NEW not in notice.get_content()
+
+
 def test_concurrent_confirmations_change_the_email_once(
     mail_client: FlaskClient, mailbox: Mailbox, user: User, audit_entries: AuditEntries
 ) -> None:
