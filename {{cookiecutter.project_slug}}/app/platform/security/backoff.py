@@ -57,14 +57,17 @@ return {0, known}
 """
 
 # KEYS: as above. ARGV: whether the network was known, how many failures cost no wait, and how long the network becomes
-# known, in seconds (0: not at all). Takes back the attempt that was counted as failed. Failures of others remain.
+# known, in seconds (0: not at all). Takes back the attempt that was counted as failed; without a success, also the wait
+# that it caused: its user may have to repeat it. Failures of others remain.
 TAKE_BACK_SCRIPT = """
 local known, trust = ARGV[1] == '1', tonumber(ARGV[3])
 local key = known and KEYS[2] or KEYS[3]
 if known and trust > 0 then
   redis.call('DEL', key)
-elseif redis.call('EXISTS', key) == 1 and redis.call('HINCRBY', key, 'failures', -1) < tonumber(ARGV[2]) then
-  redis.call('HDEL', key, 'until')
+elseif redis.call('EXISTS', key) == 1 then
+  if redis.call('HINCRBY', key, 'failures', -1) < tonumber(ARGV[2]) or trust == 0 then
+    redis.call('HDEL', key, 'until')
+  end
 end
 if trust > 0 then
   redis.call('SET', KEYS[1], 1, 'EX', trust)
@@ -173,7 +176,7 @@ class LocalBackoff:
                 self._failures.pop(network, None)
             elif failures:
                 failures.count -= 1
-                failures.until = failures.until if failures.count >= rule.free else 0.0
+                failures.until = failures.until if trust and failures.count >= rule.free else 0.0
             if trust:
                 self._known[mark] = True
 
