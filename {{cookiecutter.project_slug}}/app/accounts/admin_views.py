@@ -21,7 +21,7 @@ from app.platform.api.pagination import page
 from app.platform.api.rate_limits import rate_limit
 from app.platform.database.base import db
 from app.platform.security import sessions
-from app.platform.security.access import admin_required, current_caller
+from app.platform.security.access import admin_required, current_caller, recent_login_required
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import LIST, UPDATE, objective
 from app.platform.web.client_address import request_origin
@@ -54,6 +54,7 @@ def users(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.put("/admin/users/<int:user_id>/role")
 @rate_limit("RATELIMIT_ADMIN_ROLE")
 @objective(UPDATE)
+@recent_login_required
 @admin_required
 @blueprint.arguments(RoleChange())
 @etagged
@@ -84,6 +85,7 @@ def change_role(data: dict[str, str], user_id: int) -> User:
 @rate_limit("RATELIMIT_ADMIN_RESET_PASSWORD")
 @concurrency_limit("CONCURRENCY_HASHING")
 @objective(UPDATE)
+@recent_login_required
 @admin_required
 @blueprint.arguments(EmptyBody(), required=False)
 @blueprint.response(202, Message())
@@ -95,9 +97,8 @@ def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
     The link leads to the page that sets a new password. Without a mail server, the user cannot sign in until there is
     one.
     """
+    reject_own_account(user_id, "You cannot reset your own password here: POST /auth/change-password changes it.")
     actor_id = current_caller().user_id
-    if user_id == actor_id:
-        raise Problem(OWN_ACCOUNT, "You cannot reset your own password here: POST /auth/change-password changes it.")
     try:
         user, ended = administration.force_reset(db.session(), user_id, origin=request_origin(), actor_id=actor_id)
     except NoSuchUser:
@@ -112,3 +113,9 @@ def reset_password(_data: dict[str, Any], user_id: int) -> dict[str, str]:
     if not settings_of(current_app).MAIL_SERVER:
         return {"message": NO_MAIL_SERVER}
     return {"message": "An e-mail with a link is on its way."}
+
+
+def reject_own_account(user_id: int, message: str) -> None:
+    """Raise 409 if an admin acts on the own account, whose own routes need more proof than an access token."""
+    if user_id == current_caller().user_id:
+        raise Problem(OWN_ACCOUNT, message)

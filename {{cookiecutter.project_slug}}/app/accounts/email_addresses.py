@@ -3,6 +3,8 @@
 1. Unicode normalisation form NFC; invisible characters are rejected.
 2. The part before the @ in lower case. Not case folding, which makes "strasse" of "straße": another person's mailbox.
 3. The domain in its ASCII form (IDNA 2008 with the mapping of UTS 46), which every mail server can reach.
+
+Quoted local parts and address literals (RFC 5321 section 4.1.2) are rejected: they are other spellings of a mailbox.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from app.platform.visible_text import has_invisible
 MAX_LENGTH = 254
 MAX_LOCAL_PART = 64
 INVALID = "Not a valid email address."
+QUOTED = "Must not have quotation marks before the @."
+LITERAL = "Must have a domain name after the @, not an address in brackets."
 
 
 class InvalidEmail(ValueError):
@@ -32,6 +36,10 @@ def normalize_email(text: str) -> str:
     local_part, _, domain = unicodedata.normalize("NFC", text).rpartition("@")
     if not local_part or not domain:
         raise InvalidEmail(INVALID)
+    if '"' in local_part:
+        raise InvalidEmail(QUOTED)
+    if domain.startswith("["):
+        raise InvalidEmail(LITERAL)
     local_part = _lower(local_part)
     address = f"{local_part}@{_ascii_domain(domain)}"
     if len(local_part.encode()) > MAX_LOCAL_PART or len(address.encode()) > MAX_LENGTH:

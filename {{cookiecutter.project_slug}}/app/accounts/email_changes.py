@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.accounts import service
+from app.accounts import service, verification
 from app.accounts.models import EmailChange, User
 from app.audit import service as audit
 from app.platform.database.base import rows_changed, utc_now
@@ -19,8 +20,17 @@ from app.platform.web.client_address import RequestOrigin
 Side = Literal["old", "new"]  # which address a link was sent to
 
 
+@dataclass(frozen=True)
+class Changed:
+    """A change that was made: the user, the old e-mail, and the ids of the sessions that ended."""
+
+    user: User
+    old_email: str
+    ended: Sequence[int]
+
+
 class ChangeRejected(Exception):
-    """The link has been used, a newer change has replaced it, or the account no longer exists."""
+    """The link has been used, the change has ended, or the account is suspended or no longer exists."""
 
 
 def request_change(
@@ -53,27 +63,30 @@ def find(session: Session, user_id: int) -> EmailChange | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def confirm(
-    session: Session, *, user_id: int, link_id: str, side: str, origin: RequestOrigin
-) -> tuple[User, Sequence[int]] | None:
+def confirm(session: Session, *, user_id: int, link_id: str, side: str, origin: RequestOrigin) -> Changed | None:
     """Confirm a change at one address; at the second one, change the e-mail.
 
-    Returns None while the other address has not confirmed it, else the user and the ids of the other sessions, which
-    ended. Raises `ChangeRejected`, or `EmailTaken` if the new address has an account, which ends the change.
+    Returns None while the other address has not confirmed it. An unused account of the new address that was never
+    verified is deleted: its user has not proved the address. Raises `ChangeRejected`, or `EmailTaken` if the new
+    address has another account, which ends the change.
     """
     try:
         user = _lock(session, user_id)
     except service.NoSuchUser:
         raise ChangeRejected from None
+    if user.suspended_at:
+        session.rollback()
+        raise ChangeRejected
     change = _mark_confirmed(session, user_id, link_id, side)
-    if side == "new" and service.find_by_email(session, change.email):
+    if side == "new" and not verification.is_free(session, change.email):
         session.delete(change)
         session.commit()
         raise service.EmailTaken
     if change.old_confirmed_at is None or change.new_confirmed_at is None:
         session.commit()
         return None
-    return user, _apply(session, user_id, change, origin)
+    old_email = user.email
+    return Changed(user, old_email, _apply(session, user_id, change, origin))
 
 
 def _mark_confirmed(session: Session, user_id: int, link_id: str, side: str) -> EmailChange:
@@ -91,7 +104,10 @@ def _mark_confirmed(session: Session, user_id: int, link_id: str, side: str) -> 
 def _apply(session: Session, user_id: int, change: EmailChange, origin: RequestOrigin) -> Sequence[int]:
     email, session_id = change.email, change.session_id
     try:
-        return change_now(session, user_id, email, actor_id=user_id, session_id=session_id, origin=origin)
+        return [
+            *verification.release(session, email, origin),
+            *change_now(session, user_id, email, actor_id=user_id, session_id=session_id, origin=origin),
+        ]
     except service.EmailTaken:
         session.execute(sa.delete(EmailChange).where(EmailChange.user_id == user_id))
         session.commit()
@@ -112,7 +128,6 @@ def change_now(
     except IntegrityError:  # the unique constraint also decides between concurrent requests
         session.rollback()
         raise service.EmailTaken from None
-    session.execute(sa.delete(EmailChange).where(EmailChange.user_id == user_id))
     ended = service.end_sessions(session, user_id, exclude=session_id)
     _record(session, "user.email_changed", user_id, actor_id, origin)
     session.commit()

@@ -43,7 +43,7 @@ def send_registration_mail(email: str) -> None:
         _send_verification_link(user)
     else:
         settings = settings_of(current_app)
-        _send(user.email, emails.account_exists_email(settings.SERVICE_NAME, reset_page(settings)))
+        send_mail(user.email, emails.account_exists_email(settings.SERVICE_NAME, reset_page(settings)))
 
 
 @shared_task(name="accounts.send_verification_mail", **RETRIES)
@@ -64,7 +64,7 @@ def send_email_change_mail(user_id: int, side: email_changes.Side) -> None:
     page = _page(settings_of(current_app, AccountsSettings).EMAIL_CHANGE_URL, "confirm-email")
     write = emails.old_address_email if side == "old" else emails.new_address_email
     recipient = user.email if side == "old" else change.email
-    _send(recipient, write(settings_of(current_app).SERVICE_NAME, page, token, LINK_HOURS))
+    send_mail(recipient, write(settings_of(current_app).SERVICE_NAME, page, token, LINK_HOURS))
 
 
 @shared_task(name="accounts.delete_unconfirmed")
@@ -80,13 +80,27 @@ def delete_unconfirmed() -> None:
 
 
 def _send_verification_link(user: User) -> None:
+    """Send a link that confirms the address, and sets a password if the account has none; none if it is suspended."""
+    if user.suspended_at:
+        return
+    if not user.password_hash:
+        _send_password_link(user)
+        return
     fingerprint = verification.fingerprint(user)
     token = tokens.sign(tokens.VERIFICATION, user.id, LINK_SECONDS, fingerprint=fingerprint)
     page = _page(settings_of(current_app, AccountsSettings).EMAIL_VERIFICATION_URL, "verify-email")
-    _send(user.email, emails.verification_email(settings_of(current_app).SERVICE_NAME, page, token, LINK_HOURS))
+    send_mail(user.email, emails.verification_email(settings_of(current_app).SERVICE_NAME, page, token, LINK_HOURS))
 
 
-def _send(recipient: str, content: tuple[str, str]) -> None:
+def _send_password_link(user: User) -> None:
+    settings, fingerprint = settings_of(current_app), service.password_fingerprint(user)
+    token = tokens.sign(tokens.RESET, user.id, LINK_SECONDS, fingerprint=fingerprint)
+    page = reset_page(settings)
+    send_mail(user.email, emails.password_needed_email(settings.SERVICE_NAME, page, token, LINK_HOURS))
+
+
+def send_mail(recipient: str, content: tuple[str, str]) -> None:
+    """Send an e-mail with this subject and text."""
     db.session().rollback()  # return the connection to the pool: the mail server may take seconds
     subject, text = content
     mail.send(settings_of(current_app), recipient=recipient, subject=subject, text=text)

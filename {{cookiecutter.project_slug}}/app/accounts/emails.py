@@ -28,6 +28,18 @@ def verification_email(service_name: str, page: str, token: str, hours: int) -> 
     return f"{service_name}: confirm your e-mail address", text
 
 
+def password_needed_email(service_name: str, page: str, token: str, hours: int) -> tuple[str, str]:
+    """Return the subject and the text of the e-mail to an address that was registered with different passwords."""
+    text = (
+        f"Someone created an account at {service_name} with this e-mail address, and someone registered the address "
+        "again with another password. None of these passwords is valid.\n\n"
+        f"If you want the account, set a password within {hours} hours, which also confirms the address:\n\n"
+        f"{page}#token={token}\n\n"
+        "If not, ignore this e-mail: the account will be deleted.\n"
+    )
+    return f"{service_name}: set a password for your account", text
+
+
 def account_exists_email(service_name: str, page: str) -> tuple[str, str]:
     """Return the subject and the text of the e-mail to the owner of an account whose address was registered again."""
     text = (
@@ -67,10 +79,26 @@ def notice_email(service_name: str, event: str, time: datetime, address: str | N
     """
     text = (
         f"{event}\n\n"
-        f"Account: yours at {service_name}\n"
-        f"Time: {time.astimezone(UTC):%Y-%m-%d %H:%M} UTC\n"
-        f"Address: {address or 'unknown'}\n\n"
+        f"{_circumstances(service_name, time, address)}"
         "If it was you, ignore this e-mail. If not, set a new password now: request an e-mail for it where you sign in."
         " A new password ends all sessions and revokes all API keys.\n"
     )
     return f"{service_name}: security notice", text
+
+
+def email_changed_email(service_name: str, time: datetime, address: str | None) -> tuple[str, str]:
+    """Return the subject and the text of the notice to the old address after a change of the address."""
+    text = (
+        "The e-mail address of your account was changed. This is the last e-mail to this address.\n\n"
+        f"{_circumstances(service_name, time, address)}"
+        "If it was you, ignore this e-mail. If not, contact the operators of this service.\n"
+    )
+    return f"{service_name}: security notice", text
+
+
+def _circumstances(service_name: str, time: datetime, address: str | None) -> str:
+    return (
+        f"Account: yours at {service_name}\n"
+        f"Time: {time.astimezone(UTC):%Y-%m-%d %H:%M} UTC\n"
+        f"Address: {address or 'unknown'}\n\n"
+    )

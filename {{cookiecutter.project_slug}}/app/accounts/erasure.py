@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.accounts.models import EmailChange, RecoveryCode, User, UserTotp
+from app.accounts.models import RecoveryCode, User, UserTotp
 from app.accounts.user_sessions import end_sessions
 from app.platform.security import credentials
 from app.platform.web.client_address import RequestOrigin
@@ -24,7 +24,7 @@ def begin_erasure(session: Session, user: User, *, actor_id: int | None, origin:
     """
     credentials.revoke_all(session, user.id, actor_id=actor_id, origin=origin)
     ended = end_sessions(session, user.id)
-    for model in (EmailChange, UserTotp, RecoveryCode):
+    for model in (UserTotp, RecoveryCode):
         session.execute(sa.delete(model).where(model.user_id == user.id))
     user.email = secrets.token_hex(16) + SUFFIX
     user.password_hash, user.display_name, user.role = "", None, "user"

@@ -22,6 +22,7 @@ class User(Model):
     `processing_restricted`: the user's data is kept, but no one else sees it (GDPR, article 18); also set while the
     user is being erased.
     `unverified_since` is the time of registration until the user has confirmed the e-mail; null: it counts as verified.
+    The hash is empty while no password is valid: only the link of an e-mail can set one.
     """
 
     __tablename__ = "users"

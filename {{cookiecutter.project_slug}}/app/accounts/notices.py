@@ -11,11 +11,11 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from app.accounts import service
-from app.accounts.emails import notice_email
+from app.accounts.email_tasks import RETRIES, send_mail
+from app.accounts.emails import email_changed_email, notice_email
 from app.accounts.models import User, UserSession
 from app.platform.database.base import db, utc_now
 from app.platform.settings.declarations import settings_of
-from app.platform.tasks import mail
 from app.platform.web.client_address import networks, request_origin
 
 HIDDEN = "(a notice)"  # in place of the arguments of a task, wherever they are shown
@@ -36,22 +36,29 @@ def signed_in(user: User, user_session: UserSession) -> None:
         check_device.try_apply_async((user_session.id,), argsrepr=HIDDEN)
 
 
-@shared_task(
-    name="accounts.send_notice",
-    autoretry_for=mail.RETRYABLE_ERRORS,
-    retry_backoff=5,
-    retry_backoff_max=300,
-    max_retries=8,
-)
+def email_changed(user_id: int, old_email: str) -> None:
+    """Queue an e-mail to the old address of a user whose e-mail has changed."""
+    if settings_of(current_app).MAIL_SERVER:
+        arguments = (user_id, old_email, utc_now().isoformat(), request_origin().address)
+        send_email_changed.try_apply_async(arguments, argsrepr=HIDDEN)
+
+
+@shared_task(name="accounts.send_notice", **RETRIES)
 def send_notice(user_id: int, event: str, time: str, address: str | None) -> None:
     """Send a user a notice of an event at a time (ISO 8601 with a zone); an erased user gets none."""
     user = service.get(db.session(), user_id)
     if user is None:
         return
-    recipient, settings = user.email, settings_of(current_app)
-    db.session().rollback()  # return the connection to the pool: the mail server may take seconds
-    subject, text = notice_email(settings.SERVICE_NAME, event, datetime.fromisoformat(time), address)
-    mail.send(settings, recipient=recipient, subject=subject, text=text)
+    service_name = settings_of(current_app).SERVICE_NAME
+    send_mail(user.email, notice_email(service_name, event, datetime.fromisoformat(time), address))
+
+
+@shared_task(name="accounts.send_email_changed", **RETRIES)
+def send_email_changed(user_id: int, old_email: str, time: str, address: str | None) -> None:
+    """Send a notice to the old address of a user at a time (ISO 8601 with a zone); an erased user gets none."""
+    if service.get(db.session(), user_id) is not None:
+        service_name = settings_of(current_app).SERVICE_NAME
+        send_mail(old_email, email_changed_email(service_name, datetime.fromisoformat(time), address))
 
 
 @shared_task(name="accounts.check_device")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import string
 
-from app.accounts.breached_passwords import is_breached
+from app.accounts.breached_passwords import comparable, is_breached
 
 MIN_LENGTH, MAX_LENGTH = 10, 128  # NIST: at least 8, and at least 64; the maximum bounds the work of hashing
 
@@ -37,8 +37,8 @@ def check_personal(password: str, email: str) -> None:
 
 def _resembles(password: str, text: str) -> bool:
     """Whether a password is a text, or becomes it without case, punctuation and the digits at both ends."""
-    return password.lower() == text.lower() or ("" != _core(password) == _core(text))
+    return comparable(password) == comparable(text) or ("" != _core(password) == _core(text))
 
 
 def _core(text: str) -> str:
-    return "".join(filter(str.isalnum, text.lower())).strip(string.digits)
+    return "".join(filter(str.isalnum, comparable(text))).strip(string.digits)

@@ -31,8 +31,8 @@ WRONG_PASSWORD = ProblemType(
 TOO_MANY_FAILED_SIGN_INS = ProblemType(
     "too-many-failed-sign-ins",
     429,
-    "There were several wrong passwords for this account, so the next attempt must wait.",
-    "Wait for the seconds in the header Retry-After. A new password through an e-mail ends the wait.",
+    "There were several wrong passwords or codes for this account, so the next attempt must wait.",
+    "Wait for the seconds in the header Retry-After. A new password through an e-mail ends the wait for passwords.",
 )
 LAST_ADMIN = ProblemType(
     "last-admin",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from flask import Response, jsonify
 
-from app.accounts import service
+from app.accounts import verification
 from app.accounts.email_tasks import send_registration_mail
 from app.platform.database.base import db
+from app.platform.security import sessions
 from app.platform.web.client_address import request_origin
 from app.platform.web.problems import service_unavailable
 
@@ -19,9 +19,8 @@ NOT_QUEUED = "E-mails cannot be queued right now. Try again shortly."
 
 
 def register_unverified(registration: dict[str, Any]) -> Response:
-    """Create an account that is not verified, unless the address has one; both cases hash the password."""
-    with suppress(service.EmailTaken):
-        service.register(db.session(), **registration, verified=False, origin=request_origin())
+    """Register an address that is not verified; the response is the same if it has an account."""
+    sessions.revoke(verification.register(db.session(), **registration, origin=request_origin()))
     if not send_registration_mail.try_apply_async((registration["email"],), argsrepr="(an e-mail)"):
         raise service_unavailable(NOT_QUEUED)
     response = jsonify(message=MESSAGE)

@@ -127,17 +127,17 @@ def replace_recovery_codes(
     return codes
 
 
-def reset(session: Session, user_id: int, *, actor_id: int, origin: RequestOrigin) -> Sequence[int]:
+def reset(session: Session, user_id: int, *, actor_id: int, origin: RequestOrigin) -> Sequence[int] | None:
     """Remove the second factor of a user who cannot use it, end all sessions and return their ids.
 
-    Changes nothing if there is none. Raises `NoSuchUser`.
+    Changes nothing and returns None if there is none. Raises `NoSuchUser`.
     """
     if not service.lock(session, user_id):
         session.rollback()
         raise service.NoSuchUser
     if not totp.is_enabled(session, user_id):
         session.rollback()
-        return ()
+        return None
     return _remove(session, "user.totp_reset", user_id, actor_id, origin)
 
 

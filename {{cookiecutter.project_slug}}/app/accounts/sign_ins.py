@@ -1,4 +1,4 @@
-"""Attempts to prove a password: growing waits per account, and failures in the audit log.
+"""Attempts to prove a password or a code: growing waits per account, and failures in the audit log.
 
 Known and unknown accounts are treated alike, so that no response shows which accounts exist.
 """
@@ -30,6 +30,7 @@ SIGN_IN_WAIT = (
     "Too many failed sign-ins for this account. Try again in {wait} s, or request an e-mail to set a new password."
 )
 CHANGE_WAIT = "Too many wrong passwords. Try again in {wait} s."
+CODE_WAIT = "Too many wrong codes for this account. Try again in {wait} s."
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,24 @@ def start_sign_in(email: str) -> PasswordAttempt:
     return _start(email, SIGN_IN_WAIT)
 
 
+def start_second_step(user_id: int) -> PasswordAttempt:
+    """Start an attempt to sign in with a code, after a right password; raises 429.
+
+    Codes count apart from passwords: wrong passwords of an attacker must not make the owner's code wait.
+    """
+    return _start(f"codes of user {user_id}", CODE_WAIT)
+
+
 def signed_in(user_id: int) -> None:
     """Make the network known for password changes too: wrong passwords from elsewhere must not lock its owner out."""
     if _enabled():
         backoff().trust(Attempt(_session_account(user_id), client_network()))
+
+
+def second_step_passed(email: str) -> None:
+    """Make the network known for passwords, and forget its wrong ones: after the first step, neither is certain."""
+    if _enabled():
+        backoff().reset(Attempt(email, client_network()), own=True)
 
 
 def start_password_change(user_id: int) -> PasswordAttempt:

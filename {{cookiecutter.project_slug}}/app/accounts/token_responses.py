@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, current_app, jsonify
 
-from app.accounts import service, totp
+from app.accounts import service, totp, verification
 from app.accounts.models import User, UserSession
 from app.accounts.problem_types import INVALID_TOKEN
 from app.accounts.settings import AccountsSettings
@@ -17,6 +17,7 @@ from app.platform.security import tokens
 from app.platform.security.access import unauthorized
 from app.platform.settings.declarations import settings_of
 from app.platform.web.caller import Caller
+from app.platform.web.client_address import request_origin
 
 MFA_TOKEN_SECONDS = 300
 
@@ -45,10 +46,16 @@ def _caller(user: User, user_session: UserSession) -> Caller:
         user.id,
         user.role,
         user_session.id,
-        verified=user.unverified_since is None or not verifies_emails(),
+        verified=_is_verified(user),
         mfa=user.role == "admin" and totp.is_enabled(db.session(), user.id),  # no rule for others needs the query
         authenticated_at=int(user_session.last_authenticated_at.timestamp()),
     )
+
+
+def _is_verified(user: User) -> bool:
+    if user.unverified_since is not None and not verifies_emails():
+        verification.accept(db.session(), user, request_origin())
+    return user.unverified_since is None
 
 
 def _seconds_until(time: datetime) -> int:

@@ -37,6 +37,7 @@ from app.platform.api.rate_limits import rate_limit, target_limit
 from app.platform.database.base import db, utc_now
 from app.platform.security import sessions, tokens
 from app.platform.security.access import account_deleted, current_caller, login_required, public, unauthorized
+from app.platform.security.notices import notify
 from app.platform.settings.declarations import settings_of
 from app.platform.telemetry.objectives import READ, UPDATE, objective
 from app.platform.web.client_address import request_origin
@@ -93,6 +94,7 @@ def confirm(data: dict[str, str]) -> dict[str, Any]:
     except second_factor.WrongCode:
         raise _wrong_code(caller.user_id, caller.user_id) from None
     sessions.revoke(ended)
+    notify(caller.user_id, "A second factor was turned on for your account.")
     return {"recovery_codes": codes}
 
 
@@ -120,12 +122,10 @@ def state() -> dict[str, Any]:
 @raises(WRONG_PASSWORD, WRONG_CODE, TOO_MANY_FAILED_SIGN_INS, SECOND_FACTOR_OFF)
 def replace_recovery_codes(data: dict[str, str]) -> dict[str, Any]:
     """Replace all recovery codes, with the password and a code or a recovery code. Shows the new ones once."""
-    with _proof(data) as (user_id, codes):
-        return {
-            "recovery_codes": second_factor.replace_recovery_codes(
-                db.session(), user_id, *codes, origin=request_origin()
-            )
-        }
+    with _proof(data) as (user_id, proof):
+        codes = second_factor.replace_recovery_codes(db.session(), user_id, *proof, origin=request_origin())
+    notify(user_id, f"The recovery codes of your account were replaced{_means(data)}.")
+    return {"recovery_codes": codes}
 
 
 @blueprint.post("/auth/totp/disable")
@@ -138,9 +138,10 @@ def replace_recovery_codes(data: dict[str, str]) -> dict[str, Any]:
 @raises(WRONG_PASSWORD, WRONG_CODE, TOO_MANY_FAILED_SIGN_INS, SECOND_FACTOR_OFF)
 def disable(data: dict[str, str]) -> None:
     """Remove the second factor, with the password and a code or a recovery code; every session ends."""
-    with _proof(data) as (user_id, codes):
-        ended = second_factor.disable(db.session(), user_id, *codes, origin=request_origin())
+    with _proof(data) as (user_id, proof):
+        ended = second_factor.disable(db.session(), user_id, *proof, origin=request_origin())
     sessions.revoke(ended)
+    notify(user_id, f"The second factor of your account was removed{_means(data)}.")
 
 
 @blueprint.post("/auth/login/totp")
@@ -154,14 +155,11 @@ def disable(data: dict[str, str]) -> None:
 def login(data: dict[str, str]) -> dict[str, Any]:
     """Complete a sign-in with the token of the first step and a code, or a recovery code if the app is lost.
 
-    Failures count like wrong passwords: after several, further attempts must wait longer and longer.
+    After several wrong codes, further attempts must wait longer and longer.
     """
     claims = token_claims(tokens.MFA, data["mfa_token"])
     user_id = int(claims["sub"])
-    user = service.get(db.session(), user_id)
-    if user is None:
-        raise account_deleted()
-    with sign_ins.start_sign_in(user.email) as attempt:
+    with sign_ins.start_second_step(user_id) as attempt:
         try:
             user, user_session = second_factor.sign_in(
                 db.session(),
@@ -180,10 +178,17 @@ def login(data: dict[str, str]) -> dict[str, Any]:
             raise unauthorized(CODE_IS_WRONG, WRONG_SIGN_IN_CODE) from None
         attempt.succeeded()
     pair = token_pair(user, user_session)
+    sign_ins.second_step_passed(user.email)
     sign_ins.signed_in(user_id)
     notices.signed_in(user, user_session)
+    if means := _means(data):
+        notify(user_id, f"Someone signed in to your account{means}.")
     record_login.try_delay(user_id, utc_now().isoformat())
     return pair
+
+
+def _means(data: dict[str, str]) -> str:
+    return "" if "code" in data else " with a recovery code"
 
 
 def _wrong_code(user_id: int, actor_id: int) -> Problem:

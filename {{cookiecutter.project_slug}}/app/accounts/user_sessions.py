@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.accounts.models import MAX_USER_AGENT, UserSession
+from app.accounts.models import MAX_USER_AGENT, EmailChange, UserSession
 from app.audit import service as audit
 from app.platform.api.pagination import CursorValue, newest_first
 from app.platform.database.base import rows_changed, utc_now
@@ -97,8 +97,13 @@ def end_sessions(
 ) -> Sequence[int]:
     """End a user's active sessions (`only` one, or all except `exclude`) and return their ids.
 
+    If it is not only one, a change of the e-mail that waits for its confirmation ends too: someone else who knew the
+    password may have asked for it.
+
     The caller commits and then passes the ids to `app.platform.security.sessions.revoke`, which informs the replicas.
     """
+    if only is None:  # first, like a confirmation, which locks the change and then the sessions: no deadlocks
+        session.execute(sa.delete(EmailChange).where(EmailChange.user_id == user_id))
     time = utc_now()
     active = sa.update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
     if only is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from app.accounts import email_changes, service, sign_ins, verification
+from app.accounts import email_changes, notices, service, sign_ins, verification
 from app.accounts.email_tasks import send_email_change_mail, send_verification_mail
 from app.accounts.password_check import current_password
 from app.accounts.problem_types import EMAIL_TAKEN, INVALID_TOKEN, TOO_MANY_FAILED_SIGN_INS, WRONG_PASSWORD
@@ -144,13 +144,13 @@ def confirm(data: dict[str, str]) -> dict[str, str]:
             db.session(), user_id=user_id, link_id=link_id, side=side, origin=request_origin()
         )
     except email_changes.ChangeRejected:
-        message = "This link has been used already, or another change has replaced this one."
+        message = "This link has been used already, or the change has ended: another one, or a new password, ends it."
         raise unauthorized(message, INVALID_TOKEN) from None
     except service.EmailTaken:
         raise Problem(EMAIL_TAKEN, f"{ADDRESS_TAKEN} The e-mail address of this account stays as it was.") from None
     if result is None:
         return {"message": ONE_LINK_LEFT}
-    user, ended = result
-    sessions.revoke(ended)
-    sign_ins.reset(user.email, user.id)
+    sessions.revoke(result.ended)
+    sign_ins.reset(result.user.email, user_id)
+    notices.email_changed(user_id, result.old_email)
     return {"message": CHANGED}

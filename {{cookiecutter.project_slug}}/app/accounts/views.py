@@ -85,7 +85,8 @@ def register(registration: dict[str, Any]) -> User | Response:
     """Create an account.
 
     If the service sends e-mails, the response is 202, also if the e-mail has an account already: its owner gets an
-    e-mail. Until the link of the e-mail is opened, the account can only be used to see and to erase it.
+    e-mail. Until the link of the e-mail is opened, the account can only be used to see and to erase it. If the address
+    is registered again with another password before that, no password is valid, and the e-mail has a link to set one.
     """
     if verifies_emails():
         return register_unverified(registration)

@@ -1,4 +1,4 @@
-"""Finds invisible characters: with them, texts that look alike differ, or look like something else."""
+"""Finds and removes invisible characters: with them, texts that look alike differ, or look like something else."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def has_invisible(text: str, *, allowed: str = "") -> bool:
     return any(unicodedata.category(character) in INVISIBLE_CATEGORIES for character in others) or bool(
         IGNORABLE.search("".join(others))
     )
+
+
+def without_invisible(text: str) -> str:
+    """Return the text without its invisible characters."""
+    visible = filter(lambda character: unicodedata.category(character) not in INVISIBLE_CATEGORIES, text)
+    return IGNORABLE.sub("", "".join(visible))
 
 
 def is_readable(text: str) -> bool:

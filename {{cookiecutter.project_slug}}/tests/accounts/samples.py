@@ -160,6 +160,7 @@ PERSONAL_DATA = create_personal_data
 # The table that each action of the audit log changes; empty: the entry records an event.
 AUDIT_ACTIONS = {
     "user.registered": "users",
+    "user.registered_again": "users",
     "user.signed_in": "user_sessions",
     "user.signed_out": "user_sessions",
     "user.profile_changed": "users",

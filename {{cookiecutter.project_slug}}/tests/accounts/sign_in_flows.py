@@ -36,6 +36,10 @@ def first_step(client: FlaskClient, user: User) -> str:
     return token
 
 
+def second_step(client: FlaskClient, token: str, address: str = "", **body: str) -> TestResponse:
+    return post(client, "login/totp", {"mfa_token": token, **body}, address=address)
+
+
 def as_header(tokens: dict[str, str]) -> dict[str, str]:
     return {"Authorization": f"Bearer {tokens['access_token']}"}
 

@@ -238,14 +238,6 @@ def test_reset_without_a_mail_server_says_so(client: FlaskClient, user: User, he
     assert "set MAIL_SERVER" in response.get_json()["message"]
 
 
-@pytest.mark.req("A5")
-def test_admins_cannot_reset_their_own_password(client: FlaskClient, admin: User, headers: dict[str, str]) -> None:
-    response = client.post(f"{USERS}/{admin.id}/reset-password", headers=headers)
-
-    assert (response.status_code, response.get_json()["type"]) == (409, "/problems/own-account")
-    assert client.get("/api/v1/users/me", headers=headers).status_code == 200
-
-
 @pytest.mark.req("P4")
 def test_reset_is_audited_without_secrets(
     client: FlaskClient, admin: User, user: User, headers: dict[str, str], audit_entries: AuditEntries

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from app.accounts import service, tasks
-from app.accounts.email_addresses import InvalidEmail, normalize_email
+from app.accounts.email_addresses import LITERAL, QUOTED, InvalidEmail, normalize_email
 from app.accounts.models import User
 from tests.accounts.factory import PASSWORD, make_user
 from tests.servers.smtp import Mailbox, start_smtp
@@ -54,6 +54,10 @@ REJECTED = [
     "ann\u0000@example.org",
     "ann@exam\u200dple.org",
     "ann@\ud800.example",
+    '"ann"@example.org',
+    '"ann b"@example.org',
+    "ann@[127.0.0.1]",
+    "ann@[IPv6:::1]",
     f"{'a' * 65}@example.org",
     f"{'é' * 33}@example.org",
     f"ann@{'a' * 300}.example",
@@ -114,6 +118,13 @@ def test_address_that_mail_cannot_reach_is_rejected(client: FlaskClient) -> None
 
     assert status == 422
     assert reason == ["Must have only ASCII characters before the @: the service cannot send mail to others."]
+
+
+@pytest.mark.parametrize(("email", "reason"), [('"user7"@example.org', QUOTED), ("user7@[127.0.0.1]", LITERAL)])
+@pytest.mark.fault("F22")
+@pytest.mark.req("A2")
+def test_other_spelling_of_a_mailbox_gets_no_account(client: FlaskClient, email: str, reason: str) -> None:
+    assert register(client, email) == (422, [reason])
 
 
 @pytest.fixture

@@ -11,35 +11,20 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
-from werkzeug.test import TestResponse
 
 from app.accounts import email_tasks, service
 from app.accounts.models import EmailChange, User
 from app.audit.models import AuditLog
 from app.platform.database.base import utc_now
 from app.platform.security import tokens
-from tests.accounts.factory import PASSWORD, bearer, make_email_change, make_user
-from tests.accounts.sign_in_flows import ME, link_token, post, sign_in
+from tests.accounts.email_change_flows import NEW, change, confirm, links
+from tests.accounts.factory import bearer, make_email_change, make_user
+from tests.accounts.sign_in_flows import ME, post, sign_in
 from tests.servers.smtp import Mailbox
 
 pytestmark = pytest.mark.req("A10", "P3")
 
-NEW = "changed@example.org"
 AuditEntries = Callable[[], Sequence[AuditLog]]
-
-
-def change(client: FlaskClient, headers: dict[str, str], email: str = NEW, password: str = PASSWORD) -> TestResponse:
-    return post(client, "change-email", {"email": email, "current_password": password}, headers)
-
-
-def links(mailbox: Mailbox, *recipients: str) -> list[str]:
-    """Return the tokens of the last e-mails to these addresses."""
-    by_recipient = {message["To"]: link_token(message, "confirm-email") for message in mailbox.messages}
-    return [by_recipient[recipient] for recipient in recipients]
-
-
-def confirm(client: FlaskClient, token: str) -> TestResponse:
-    return post(client, "confirm-email", {"token": token})
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -60,6 +45,21 @@ def test_change_needs_the_links_of_both_emails(
     recorded = [entry for entry in audit_entries() if entry.action.startswith("user.email")]
     assert [entry.action for entry in recorded] == ["user.email_change_requested", "user.email_changed"]
     assert not any("@" in str(vars(entry)) for entry in recorded)
+
+
+def test_old_address_gets_a_notice_of_the_change(mail_client: FlaskClient, mailbox: Mailbox, user: User) -> None:
+    old = user.email
+    change(mail_client, bearer(mail_client.application, user))
+    both = links(mailbox, old, NEW)
+    before = len(mailbox.messages)
+
+    for token in both:
+        confirm(mail_client, token)
+
+    (notice,) = mailbox.messages[before:]
+    assert notice["To"] == old
+    assert notice.get_content().startswith("The e-mail address of your account was changed.")
+    assert NEW not in notice.get_content()
 
 
 def test_concurrent_confirmations_change_the_email_once(
@@ -122,6 +122,32 @@ def test_address_that_is_taken_meanwhile_ends_the_change(
     assert confirm(mail_client, old_token).status_code == 409
     assert sign_in(mail_client, old).status_code == 200
     assert session.scalars(sa.select(EmailChange)).all() == []
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_unverified_account_does_not_block_the_owner_of_the_address(
+    mail_client: FlaskClient, mailbox: Mailbox, session: Session, user: User, audit_entries: AuditEntries, order: int
+) -> None:
+    change(mail_client, bearer(mail_client.application, user))
+    both = links(mailbox, user.email, NEW)[::order]
+    squatter = make_user(session, email=NEW, unverified_since=utc_now())
+    squatter_id, headers = squatter.id, bearer(mail_client.application, squatter, verified=False)
+
+    assert [confirm(mail_client, token).status_code for token in both] == [200, 200]
+    assert session.scalars(sa.select(User.email)).all() == [NEW]
+    assert mail_client.get(ME, headers=headers).status_code == 401
+    erased = [entry for entry in audit_entries() if entry.action == "user.erased"]
+    assert [(entry.actor_id, entry.target_id) for entry in erased] == [(None, str(squatter_id))]
+
+
+@pytest.mark.parametrize("fields", [{"role": "admin"}, {"suspended_at": utc_now()}], ids=["admin", "suspended"])
+def test_other_unverified_accounts_keep_their_address(
+    mail_client: FlaskClient, mailbox: Mailbox, session: Session, user: User, fields: dict[str, object]
+) -> None:
+    make_user(session, email=NEW, unverified_since=utc_now(), **fields)
+    change(mail_client, bearer(mail_client.application, user))
+
+    assert confirm(mail_client, links(mailbox, NEW)[0]).status_code == 409
 
 
 def test_wrong_password_changes_nothing(
@@ -187,13 +213,15 @@ def test_without_a_mail_server_the_change_happens_at_once(
 def test_admin_changes_an_email_with_the_link_of_the_new_one_only(
     mail_client: FlaskClient, mailbox: Mailbox, session: Session, user: User, audit_entries: AuditEntries
 ) -> None:
-    admin, app = make_user(session, role="admin"), mail_client.application
+    admin, app, old = make_user(session, role="admin"), mail_client.application, user.email
     session_of_user, path = bearer(app, user), f"/api/v1/admin/users/{user.id}/change-email"
 
     asked = mail_client.post(path, json={"email": NEW}, headers=bearer(app, admin))
+    notices = [message for message in mailbox.messages if message["To"] == old]
     confirmed = confirm(mail_client, links(mailbox, NEW)[0])
 
-    assert (asked.status_code, confirmed.status_code, len(mailbox.messages)) == (202, 200, 1)
+    assert (asked.status_code, confirmed.status_code) == (202, 200)
+    assert ["An admin asked for a new e-mail" in notice.get_content() for notice in notices] == [True]
     assert mail_client.get(ME, headers=session_of_user).status_code == 401
     assert sign_in(mail_client, NEW).status_code == 200
     (request,) = [entry for entry in audit_entries() if entry.action == "user.email_change_requested"]

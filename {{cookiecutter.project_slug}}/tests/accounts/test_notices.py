@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.accounts import erasure, notices
+from app.accounts import erasure, notices, totp
 from app.accounts.models import User
 from app.platform.database.base import db, utc_now
 from app.platform.settings.declarations import settings_of
 from app.platform.web.client_address import RequestOrigin
-from tests.accounts.factory import PASSWORD, bearer
+from tests.accounts.factory import PASSWORD, bearer, current_code, make_totp
 from tests.accounts.samples import create_reset_body
+from tests.accounts.sign_in_flows import first_step, second_step
 from tests.environments import basic_environment
 from tests.servers import free_port
 from tests.servers.smtp import Mailbox
@@ -58,10 +59,44 @@ def create_key(app: Flask, session: Session, user: User) -> TestResponse:
     return app.test_client().post("/api/v1/api-keys", headers=bearer(app, user), json=body)
 
 
+def turn_totp_on(app: Flask, session: Session, user: User) -> TestResponse:
+    body = {"code": current_code(make_totp(session, user, confirmed=False))}
+    return app.test_client().post(f"{AUTH}/totp/confirm", headers=bearer(app, user), json=body)
+
+
+def prove(action: str, kind: str) -> Act:
+    """Return a function that uses the password, and a code or a recovery code."""
+
+    def act(app: Flask, session: Session, user: User) -> TestResponse:
+        codes = {"code": current_code(make_totp(session, user))}
+        codes["recovery_code"], *_ = totp.create_recovery_codes(session, user.id)
+        session.commit()
+        body = {"current_password": PASSWORD, kind: codes[kind]}
+        return app.test_client().post(f"{AUTH}/totp/{action}", headers=bearer(app, user), json=body)
+
+    return act
+
+
+def sign_in_with_recovery_code(app: Flask, session: Session, user: User) -> TestResponse:
+    make_totp(session, user)
+    code, *_ = totp.create_recovery_codes(session, user.id)
+    session.commit()
+    client = app.test_client()
+    return second_step(client, first_step(client, user), "127.0.0.1", recovery_code=code)
+
+
 EVENTS: dict[str, tuple[Act, str]] = {
     "change": (change_password, "Your password was changed."),
     "reset": (reset_password, "A new password was set through the link of an e-mail."),
     "API key": (create_key, "An API key was created."),
+    "second factor on": (turn_totp_on, "A second factor was turned on for your account."),
+    "second factor off": (prove("disable", "code"), "The second factor of your account was removed."),
+    "second factor off by recovery code": (
+        prove("disable", "recovery_code"),
+        "The second factor of your account was removed with a recovery code.",
+    ),
+    "recovery codes": (prove("recovery-codes", "code"), "The recovery codes of your account were replaced."),
+    "recovery code used": (sign_in_with_recovery_code, "Someone signed in to your account with a recovery code."),
 }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from app.accounts import breached_passwords
+from app.accounts.breached_passwords import comparable
 from app.accounts.models import User
 from app.accounts.password_rules import BREACHED, PERSONAL, SERVICE, UNCHANGED
 from tests.accounts.factory import PASSWORD, bearer, make_user
@@ -30,7 +31,14 @@ REFUSED = {
     "PASSWORD123": BREACHED,
     "qwertyuiop": BREACHED,
     "iloveyou123": BREACHED,
+    " password123": BREACHED,
+    "password123\u00a0": BREACHED,
+    "pass\u200bword123": BREACHED,
+    "\u202epassword123\ufe0f": BREACHED,
+    "\uff50\uff41\uff53\uff53word123": BREACHED,  # full-width letters
+    "\u3164\uff30ASSWORD\uff11\uff12\uff13 ": BREACHED,
     "weather-station": SERVICE,
+    "\uff57eather-\u200bstation": SERVICE,
     "WeatherStation": SERVICE,
     "weather station 2026!": SERVICE,
     EMAIL: PERSONAL,
@@ -77,6 +85,19 @@ def test_registration_refuses_the_password_and_names_the_rule(
 @pytest.mark.req("A10")
 def test_registration_accepts_other_passwords(named_client: FlaskClient, password: str) -> None:
     assert register(named_client, password).status_code == 201
+
+
+@pytest.mark.req("A10")
+def test_accepted_password_is_compared_exactly(named_client: FlaskClient) -> None:
+    password = " correct \uff48orse battery staple\u200b"
+    register(named_client, password)
+
+    variants = (password, password.strip(), comparable(password))
+    statuses = [
+        named_client.post(f"{AUTH}/login", json={"email": EMAIL, "password": variant}).status_code
+        for variant in variants
+    ]
+    assert statuses == [200, 401, 401]
 
 
 @pytest.mark.parametrize("email", ["1234567@example.org", "a@b.example.org"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,14 +12,12 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from app import create_app
-from app.accounts import service, totp
+from app.accounts import totp
 from app.accounts.models import RecoveryCode, User, UserTotp
 from app.audit.models import AuditLog
-from app.platform.security import tokens
 from tests.accounts.factory import PASSWORD, bearer, current_code, make_totp
 from tests.accounts.samples import create_email_change_body, create_reset_body, create_verification_body
-from tests.accounts.sign_in_flows import ACTIVE, ME, as_header, first_step, post, sign_in
+from tests.accounts.sign_in_flows import ACTIVE, ME, as_header, first_step, post, second_step, sign_in
 
 pytestmark = pytest.mark.req("A10")
 
@@ -31,10 +29,6 @@ AuditEntries = Callable[[], Sequence[AuditLog]]
 def secret(session: Session, user: User) -> str:
     """The secret of the user's second factor."""
     return make_totp(session, user)
-
-
-def second_step(client: FlaskClient, token: str, address: str = "", **body: str) -> TestResponse:
-    return post(client, "login/totp", {"mfa_token": token, **body}, address=address)
 
 
 def test_code_completes_the_sign_in(client: FlaskClient, user: User, secret: str) -> None:
@@ -129,64 +123,6 @@ def test_recovery_codes_work_if_the_secret_cannot_be_decrypted(
 
     assert second_step(client, first_step(client, user), code=current_code(secret)).status_code == 401
     assert second_step(client, first_step(client, user), recovery_code=code).status_code == 200
-
-
-def test_wrong_codes_make_the_account_wait(
-    client: FlaskClient, user: User, secret: str, audit_entries: AuditEntries
-) -> None:
-    """Each attempt has a right first step, from another network."""
-    statuses = []
-    for _ in range(7):
-        response = sign_in(client, user.email)
-        if response.status_code == 200:
-            response = second_step(client, response.get_json()["mfa_token"], code="000000")
-        statuses.append(response.status_code)
-
-    assert statuses == [401] * 5 + [429] * 2
-    failed = [entry for entry in audit_entries() if entry.action == "user.totp_failed"]
-    assert [(entry.actor_id, entry.target_id) for entry in failed] == [(None, str(user.id))] * 5
-
-
-def test_right_passwords_do_not_forget_wrong_codes_of_a_known_network(
-    app: Flask, environment: Mapping[str, str], user: User, secret: str
-) -> None:
-    limits = dict.fromkeys(("RATELIMIT_LOGIN", "RATELIMIT_TOTP"), "100/minute")
-    client, home = create_app({**environment, **limits}).test_client(), "192.0.2.77"
-    credentials = {"email": user.email, "password": PASSWORD}
-    assert second_step(client, first_step(client, user), home, code=current_code(secret)).status_code == 200
-
-    statuses = []
-    for _ in range(7):
-        response = post(client, "login", credentials, address=home)
-        if response.status_code == 200:
-            response = second_step(client, response.get_json()["mfa_token"], home, code="000000")
-        statuses.append(response.status_code)
-
-    assert statuses == [401] * 5 + [429] * 2
-
-
-def test_one_token_allows_few_attempts(app: Flask, client: FlaskClient, user: User, secret: str) -> None:
-    token = first_step(client, user)
-    statuses = [second_step(client, token, code="000000").status_code for _ in range(12)]
-
-    assert statuses[:5] == [401] * 5
-    assert set(statuses[5:]) == {429}
-
-
-def test_attacker_without_the_password_causes_no_failures(
-    app: Flask, client: FlaskClient, user: User, secret: str
-) -> None:
-    with app.app_context():
-        guessed = [
-            tokens.sign(tokens.MFA, user.id, -10, fingerprint=service.password_fingerprint(user)),
-            tokens.sign(tokens.MFA, user.id, 60, fingerprint="0" * 32),
-            "x.y.z",
-        ]
-
-    statuses = [second_step(client, token, code="000000").status_code for token in guessed * 3]
-
-    assert statuses == [401] * 9
-    assert second_step(client, first_step(client, user), code=current_code(secret)).status_code == 200
 
 
 def test_new_password_ends_the_first_step_and_keeps_the_second_factor(

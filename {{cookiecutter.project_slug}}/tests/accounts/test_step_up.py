@@ -21,7 +21,7 @@ from app.platform.api.versions import VERSIONS
 from app.platform.database.base import db, utc_now
 from app.platform.security import tokens
 from app.platform.web.caller import Caller
-from tests.accounts.factory import PASSWORD, make_session
+from tests.accounts.factory import PASSWORD, make_session, make_user
 from tests.conftest import ScopedKey
 from tests.routes import all_routes
 from tests.statements import recorded_statements
@@ -29,6 +29,11 @@ from tests.statements import recorded_statements
 AUTH, ME = "/api/v1/auth", "/api/v1/users/me"
 EXPORT = "GET /users/me/data-export"
 SENSITIVE = ("DELETE /users/me", EXPORT)
+USER = "/admin/users/<int:user_id>"
+OF_ADMINS = (  # what takes over an account
+    f"PUT {USER}/role",
+    *(f"POST {USER}/{action}" for action in ("reset-password", "reset-totp", "change-email")),
+)
 WINDOW = 900  # the default of STEP_UP_SECONDS
 PASSWORD_BODY = {"password": PASSWORD}
 
@@ -54,7 +59,7 @@ def call(client: FlaskClient, name: str, headers: Mapping[str, str]) -> Any:
 def test_exactly_these_routes_need_a_recent_login(app: Flask) -> None:
     found = {str(route) for route in all_routes(app) if route.policy.recent_login}
 
-    expected = {name.replace(" ", f" /api/{version}") for name in SENSITIVE for version in VERSIONS}
+    expected = {name.replace(" ", f" /api/{version}") for name in SENSITIVE + OF_ADMINS for version in VERSIONS}
     ends_session = {f"DELETE /api/{version}/users/me/sessions/<int:session_id>" for version in VERSIONS}
     of_other_features = {name for name in found if "/api-keys" in name}  # whose tests check it
     assert found - of_other_features == expected | ends_session | {"GET /api/user/data-export"}
@@ -73,6 +78,18 @@ def test_old_login_is_told_how_to_proceed(
     )
     assert "POST /api/v1/auth/reauthenticate" in response.get_json()["detail"]
     assert session.get(User, user.id)
+
+
+@pytest.mark.parametrize("name", OF_ADMINS)
+@pytest.mark.req("A10")
+def test_old_login_of_an_admin_takes_over_no_account(
+    app: Flask, client: FlaskClient, session: Session, user: User, name: str
+) -> None:
+    headers = authenticated(app, session, make_user(session, role="admin"), WINDOW + 60)
+
+    response = call(client, name.replace("<int:user_id>", str(user.id)), headers)
+
+    assert (response.status_code, response.get_json()["type"]) == (401, "/problems/recent-login-required")
 
 
 @pytest.mark.parametrize("name", SENSITIVE)

@@ -233,21 +233,6 @@ def test_change_without_a_second_factor_is_a_conflict(client: FlaskClient, heade
     assert post(client, path, body, headers).status_code == 409
 
 
-def test_admin_removes_the_second_factor_of_a_user(
-    app: Flask, client: FlaskClient, session: Session, user: User, audit_entries: AuditEntries
-) -> None:
-    make_totp(session, user)
-    admin, headers = make_user(session, role="admin"), bearer(app, user)
-
-    response = client.post(f"{USERS}/{user.id}/reset-totp", headers=bearer(app, admin))
-
-    assert response.status_code == 204
-    assert client.get(ME, headers=headers).status_code == 401
-    assert "access_token" in sign_in(client, user.email).get_json()
-    (entry,) = [entry for entry in audit_entries() if entry.action == "user.totp_reset"]
-    assert (entry.actor_id, entry.target_id) == (admin.id, str(user.id))
-
-
 def test_admins_must_set_up_a_second_factor_if_the_setting_says_so(
     app: Flask, environment: Mapping[str, str], session: Session
 ) -> None:

@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app import create_app
-from app.accounts import email_changes, second_factor
+from app.accounts import email_changes, second_factor, verification
 from app.audit import service
 from app.audit.models import AuditLog
 from app.platform.database.base import db
@@ -100,7 +100,7 @@ def cause_failures(app: Flask, session: Session) -> None:
 
 
 def cause_changes_of_accounts(app: Flask, session: Session) -> None:
-    """Cause the entries of suspensions, recovery codes and changes of an e-mail that wait for their confirmation."""
+    """Cause the entries of suspensions, recovery codes, and e-mails that wait for their confirmation."""
     admin, user, client = make_user(session, role="admin"), make_user(session), app.test_client()
     headers, user_id, email = bearer(app, admin), user.id, user.email
     client.post(f"{API}/admin/users/{user_id}/suspend", headers=headers)
@@ -113,6 +113,8 @@ def cause_changes_of_accounts(app: Flask, session: Session) -> None:
         email_changes.request_change(own, user_id, "new@example.org", actor_id=user_id, session_id=None, origin=origin)
         codes, _ = second_factor.confirm(own, user_id, current_code(secret), session_id=None, origin=origin)
         second_factor.disable(own, user_id, None, codes[0], origin=origin)
+        for password in ("a long enough password", "another long password"):
+            verification.register(own, email="again@example.org", password=password, origin=origin)
 
 
 def run_commands(environment: Mapping[str, str], session: Session, found: Transactions) -> None:

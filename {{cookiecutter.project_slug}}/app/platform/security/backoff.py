@@ -57,14 +57,17 @@ return {0, known}
 """
 
 # KEYS: as above. ARGV: whether the network was known, how many failures cost no wait, and how long the network becomes
-# known, in seconds (0: not at all). Takes back the attempt that was counted as failed. Failures of others remain.
+# known, in seconds (0: not at all). Takes back the attempt that was counted as failed; without a success, also the wait
+# that it caused: its user may have to repeat it. Failures of others remain.
 TAKE_BACK_SCRIPT = """
 local known, trust = ARGV[1] == '1', tonumber(ARGV[3])
 local key = known and KEYS[2] or KEYS[3]
 if known and trust > 0 then
   redis.call('DEL', key)
-elseif redis.call('EXISTS', key) == 1 and redis.call('HINCRBY', key, 'failures', -1) < tonumber(ARGV[2]) then
-  redis.call('HDEL', key, 'until')
+elseif redis.call('EXISTS', key) == 1 then
+  if redis.call('HINCRBY', key, 'failures', -1) < tonumber(ARGV[2]) or trust == 0 then
+    redis.call('HDEL', key, 'until')
+  end
 end
 if trust > 0 then
   redis.call('SET', KEYS[1], 1, 'EX', trust)
@@ -124,11 +127,11 @@ class SharedBackoff:
         """Make the network known to the account."""
         self._redis.set(attempt.keys(self._prefix)[0], 1, ex=TRUST_SECONDS)
 
-    def reset(self, attempt: Attempt) -> None:
-        """Forget all failures that make this network wait, and make it known."""
-        mark, *failures = attempt.keys(self._prefix)
+    def reset(self, attempt: Attempt, *, own: bool = False) -> None:
+        """Forget all failures that make this network wait, or only its `own`, and make it known."""
+        mark, network, account = attempt.keys(self._prefix)
         with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.delete(*failures)
+            pipeline.delete(*[network] if own else [network, account])
             pipeline.set(mark, 1, ex=TRUST_SECONDS)
             pipeline.execute()
 
@@ -173,7 +176,7 @@ class LocalBackoff:
                 self._failures.pop(network, None)
             elif failures:
                 failures.count -= 1
-                failures.until = failures.until if failures.count >= rule.free else 0.0
+                failures.until = failures.until if trust and failures.count >= rule.free else 0.0
             if trust:
                 self._known[mark] = True
 
@@ -182,11 +185,11 @@ class LocalBackoff:
         with self._lock:
             self._known[attempt.keys("")[0]] = True
 
-    def reset(self, attempt: Attempt) -> None:
-        """Forget all failures that make this network wait, and make it known."""
-        mark, *failures = attempt.keys("")
+    def reset(self, attempt: Attempt, *, own: bool = False) -> None:
+        """Forget all failures that make this network wait, or only its `own`, and make it known."""
+        mark, network, account = attempt.keys("")
         with self._lock:
-            for key in failures:
+            for key in [network] if own else [network, account]:
                 self._failures.pop(key, None)
             self._known[mark] = True
 
@@ -220,9 +223,12 @@ class Backoff:
         """Make the network known to the account: it has signed in."""
         self._call(lambda counter: counter.trust(attempt))
 
-    def reset(self, attempt: Attempt) -> None:
-        """Forget all failures that make this network wait, and make it known: its user has proved who they are."""
-        self._call(lambda counter: counter.reset(attempt))
+    def reset(self, attempt: Attempt, *, own: bool = False) -> None:
+        """Forget all failures that make this network wait, and make it known: its user has proved who they are.
+
+        `own`: forget only those from this network after it became known.
+        """
+        self._call(lambda counter: counter.reset(attempt, own=own))
 
     def _call(self, command: Callable[[SharedBackoff | LocalBackoff], Result]) -> Result:
         if self._shared is not None and self._breaker.allows_request():

@@ -17,9 +17,9 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password: str, encoded: str | None) -> bool:
-    """Whether the password matches the hash; takes the same time if there is no hash."""
+    """Whether the password matches the hash; takes the same time if there is no hash, or an empty one."""
     try:
-        return _hasher.verify(encoded or _dummy_hash, password) and encoded is not None
+        return _hasher.verify(encoded or _dummy_hash, password) and bool(encoded)
     except (VerificationError, InvalidHashError):
         return False
 

@@ -114,6 +114,21 @@ def test_attempt_without_result_is_taken_back(counter: Counter, known: bool) -> 
         assert started == backoff.Started(0, known=known)
 
 
+@pytest.mark.fault("F9")
+@pytest.mark.req("A2")
+def test_attempt_without_result_causes_no_wait(counter: Counter, pass_time: Callable[[int], None]) -> None:
+    for _ in range(3):
+        counter.start(ATTACKER, RULE)
+    pass_time(15)
+
+    for _ in range(2):
+        assert counter.start(HOME, RULE).wait == 0
+        counter.take_back(HOME, RULE, known=False, trust=False)
+
+    assert counter.start(ATTACKER, RULE).wait == 0
+    assert counter.start(HOME, RULE).wait > 15  # the failure of the attacker counts on
+
+
 def test_success_in_known_network_forgets_its_failures(counter: Counter) -> None:
     succeed(counter, HOME)
     for _ in range(2):
@@ -132,6 +147,21 @@ def test_reset_ends_the_wait_and_makes_the_network_known(counter: Counter) -> No
 
     assert counter.start(HOME, RULE) == backoff.Started(0, known=True)
     assert counter.start(ATTACKER, RULE).wait == 0
+
+
+@pytest.mark.req("A8")
+def test_reset_of_own_failures_keeps_those_of_other_networks(counter: Counter) -> None:
+    for attempt in (HOME, ATTACKER, ATTACKER):
+        counter.start(attempt, RULE)
+    counter.reset(HOME, own=True)
+
+    for _ in range(3):
+        assert counter.start(HOME, RULE) == backoff.Started(0, known=True)
+    assert counter.start(HOME, RULE).wait > 0
+    counter.reset(HOME, own=True)
+
+    assert counter.start(HOME, RULE).wait == 0
+    assert counter.start(ATTACKER, RULE).wait > 0
 
 
 @pytest.mark.fault("F9")

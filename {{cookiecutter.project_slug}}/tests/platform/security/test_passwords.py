@@ -15,5 +15,6 @@ def test_password_matches_only_its_own_hash() -> None:
 
 def test_missing_or_invalid_hash_matches_no_password() -> None:
     assert not verify_password("not the password of any user", None)
+    assert not verify_password("not the password of any user", "")
     assert not verify_password("", "")
     assert not verify_password("x", "not a hash")
