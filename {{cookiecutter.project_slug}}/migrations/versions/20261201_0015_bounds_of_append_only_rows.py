@@ -1,0 +1,58 @@
+"""Bounds of the rows of the audit log and its seals: positive ids, and a size that readers can hold in memory."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+BOUNDED = {"audit_logs": "details", "audit_seals": "entries"}
+
+
+def upgrade() -> None:
+    """Create the triggers; rows that exist are not checked."""
+    for table, column in BOUNDED.items():
+        for statement in _statements(table, column):
+            op.execute(statement)
+
+
+def downgrade() -> None:
+    """Drop the triggers."""
+    for table in BOUNDED:
+        if op.get_context().dialect.name == "postgresql":
+            op.execute(f"DROP TRIGGER {table}_bounds ON {table}")  # no input; nosemgrep: sql-from-strings
+            op.execute(f"DROP FUNCTION {table}_check_bounds()")  # no input; nosemgrep: sql-from-strings
+        else:
+            op.execute(f"DROP TRIGGER {table}_bounds")  # no input; nosemgrep: sql-from-strings
+
+
+def _statements(table: str, column: str) -> list[str]:
+    message = f"{table}: the row is too large, or its id is below 1"
+    match op.get_context().dialect.name:
+        case "postgresql":
+            return [
+                f"""
+                CREATE FUNCTION {table}_check_bounds() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                  IF NEW.id < 1 OR octet_length(NEW.{column}::text) > 65536 THEN
+                    RAISE EXCEPTION '{message}' USING ERRCODE = 'check_violation';
+                  END IF;
+                  RETURN NEW;
+                END $$
+                """,
+                f"""
+                CREATE TRIGGER {table}_bounds BEFORE INSERT ON {table}
+                FOR EACH ROW EXECUTE FUNCTION {table}_check_bounds()
+                """,
+            ]
+        case "sqlite":
+            condition = f"NEW.id < 1 OR length(CAST(NEW.{column} AS BLOB)) > 65536"
+            body = f"WHEN {condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        case _:
+            condition = f"NEW.id < 1 OR OCTET_LENGTH(NEW.{column}) > 65536"
+            signal = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{message}'"
+            body = f"FOR EACH ROW IF {condition} THEN {signal}; END IF"
+    return [f"CREATE TRIGGER {table}_bounds AFTER INSERT ON {table} {body}"]
