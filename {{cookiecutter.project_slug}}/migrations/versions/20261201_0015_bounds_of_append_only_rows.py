@@ -1,4 +1,8 @@
-"""Bounds of the rows of the audit log and its seals: positive ids, and a size that readers can hold in memory."""
+"""Bounds of the rows of the audit log and its seals: positive ids, and a size that readers can hold in memory.
+
+On MariaDB and MySQL, the database alone chooses the ids of the audit log. On PostgreSQL, the privileges of the account
+that serves do that.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,10 @@ branch_labels = None
 depends_on = None
 
 BOUNDED = {"audit_logs": "details", "audit_seals": "entries"}
+OWN_IDS = (
+    "CREATE TRIGGER audit_logs_own_ids BEFORE INSERT ON audit_logs FOR EACH ROW IF NEW.id <> 0 THEN "
+    "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'audit_logs: the database chooses the id'; END IF"
+)
 
 
 def upgrade() -> None:
@@ -17,6 +25,8 @@ def upgrade() -> None:
     for table, column in BOUNDED.items():
         for statement in _statements(table, column):
             op.execute(statement)
+    if op.get_context().dialect.name in ("mysql", "mariadb"):
+        op.execute(OWN_IDS)
 
 
 def downgrade() -> None:
@@ -27,6 +37,8 @@ def downgrade() -> None:
             op.execute(f"DROP FUNCTION {table}_check_bounds()")  # no input; nosemgrep: sql-from-strings
         else:
             op.execute(f"DROP TRIGGER {table}_bounds")  # no input; nosemgrep: sql-from-strings
+    if op.get_context().dialect.name in ("mysql", "mariadb"):
+        op.execute("DROP TRIGGER audit_logs_own_ids")
 
 
 def _statements(table: str, column: str) -> list[str]:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app import create_app
 from app.accounts import email_changes, second_factor
-from app.audit import service
+from app.audit import seals, service
 from app.audit.models import AuditLog
 from app.audit.seals import SealSigner
 from app.platform.database.base import db
@@ -121,11 +121,11 @@ def run_commands(environment: Mapping[str, str], session: Session, found: Transa
     make_user(session, display_name="Ann")
     rotated = {"MASTER_ENCRYPTION_KEY": "Kp3v8sWq1Zt6yXn4Rb7mLd0cHf5gJa2e"}
     legacy = {"LEGACY_ENCRYPTION_KEYS": SECRETS["MASTER_ENCRYPTION_KEY"]}
-    key_id = SealSigner([SECRETS["MASTER_ENCRYPTION_KEY"]]).current
+    own, earlier = SealSigner([SECRETS["MASTER_ENCRYPTION_KEY"]]).current, seals.newest_link(session).key_id
     commands: list[tuple[str, Mapping[str, str]]] = [
         ("keys rotate", {**rotated, **legacy}),
-        ("audit-log seal --replace-copy", {}),
-        (f"audit-log seal --accept-key {key_id}", {}),
+        (f"audit-log seal --replace-copy --accept-key {earlier or own}", {}),  # a database may be older than the run
+        (f"audit-log seal --accept-key {own}", {}),
     ]
     for command, settings in commands:
         app = create_app({**environment, **settings})

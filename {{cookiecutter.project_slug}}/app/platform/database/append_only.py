@@ -29,7 +29,8 @@ POSTGRESQL_TRIGGERS = sa.text(
 MYSQL_TRIGGERS = sa.text(
     "SELECT trigger_name, CONCAT('CREATE TRIGGER ', trigger_name, ' ', action_timing, ' ', event_manipulation, ' ON ', "
     "event_object_table, ' FOR EACH ', action_orientation, ' ', action_statement), TRUE "
-    "FROM information_schema.triggers WHERE event_object_schema = DATABASE() AND event_object_table = :table"
+    "FROM information_schema.triggers WHERE event_object_schema = DATABASE() AND event_object_table = :table "
+    "AND action_statement IS NOT NULL"
 )
 SQLITE_TRIGGERS = sa.text("SELECT name, sql, TRUE FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table")
 TRIGGERS = {"postgresql": POSTGRESQL_TRIGGERS, "mysql": MYSQL_TRIGGERS, "sqlite": SQLITE_TRIGGERS}
@@ -109,7 +110,9 @@ def triggers(dialect: str, table: sa.Table) -> list[Trigger]:
     """Return the triggers of a table: those that reject changes, and the one that bounds new rows."""
     if dialect == "postgresql":
         return _postgresql_triggers(table.name, table.info["bounded"])
-    return _other_triggers(dialect.replace("mariadb", "mysql"), table.name, table.info["bounded"])
+    found = _other_triggers(dialect.replace("mariadb", "mysql"), table.name, table.info["bounded"])
+    has_own_ids = dialect != "sqlite" and table.autoincrement_column is not None
+    return [*found, _mysql_id_trigger(table.name)] if has_own_ids else found
 
 
 def _postgresql_triggers(table: str, bounded: str) -> list[Trigger]:
@@ -149,6 +152,12 @@ def _other_triggers(dialect: str, table: str, bounded: str) -> list[Trigger]:
     rejected = reject % too_large(table)
     body = f"FOR EACH ROW IF {unfit} THEN {rejected}; END IF" if is_mysql else f"WHEN {unfit} {rejected}"
     return [*protecting, _trigger(table, "bounds", "AFTER INSERT", body)]
+
+
+def _mysql_id_trigger(table: str) -> Trigger:
+    """Reject ids that the database does not choose: after the largest one, no row can be added."""
+    reject = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{table}: the database chooses the id'"
+    return _trigger(table, "own_ids", "BEFORE INSERT", f"FOR EACH ROW IF NEW.id <> 0 THEN {reject}; END IF")
 
 
 def _trigger(table: str, name: str, event: str, body: str) -> Trigger:

@@ -137,12 +137,17 @@ def grant(connection: sa.Connection, settings: Settings) -> None:
 
 
 def _privileges(connection: sa.Connection, name: str) -> str:
-    """Return what the serving account may do with a table; if it is append-only, the database chooses its ids."""
+    """Return what the serving account may do with a table; if it is append-only, the database chooses its ids.
+
+    On MariaDB and MySQL, a trigger sees to that: there, RETURNING needs the privilege to insert the column.
+    """
     table = db.metadata.tables.get(name)
     if table is None:
         return READ
     if table not in append_only_tables(db.metadata):
         return CHANGE
+    if connection.dialect.name != "postgresql":
+        return "SELECT, INSERT"
     generated = table.autoincrement_column
     columns = [column["name"] for column in sa.inspect(connection).get_columns(name)]
     chosen = [_quote(connection, column) for column in columns if generated is None or column != generated.name]

@@ -47,7 +47,7 @@ WEAKENED = {
         RECREATED.format("BEFORE UPDATE", f"WHEN 0 {RAISE}"),
     ],
     "mysql": [
-        *(f"DROP TRIGGER {TABLE}_{name}" for name in ("no_update", "no_delete", "bounds")),
+        *(f"DROP TRIGGER {TABLE}_{name}" for name in ("no_update", "no_delete", "bounds", "own_ids")),
         RECREATED.format("BEFORE UPDATE", f"FOR EACH ROW IF FALSE THEN {SIGNAL}; END IF"),
         RECREATED.format("AFTER INSERT", f"FOR EACH ROW {SIGNAL}"),
     ],
@@ -136,17 +136,32 @@ def test_additions_are_reported(app: Flask, engine: sa.Engine, number: int) -> N
     assert "is not one of this service: drop it." in prepared.output
 
 
-@pytest.mark.parametrize("column", ["details", "entries"])
-@pytest.mark.parametrize(("row_id", "size"), [(-1, 0), (2**62, MAX_BYTES)])
-def test_rows_are_bounded(engine: sa.Engine, column: str, row_id: int, size: int) -> None:
+@pytest.mark.parametrize(
+    ("column", "row_id", "size"),
+    [("details", -1, 0), ("entries", -1, 0), ("details", None, MAX_BYTES), ("entries", 2**62, MAX_BYTES)],
+)
+def test_rows_are_bounded(engine: sa.Engine, column: str, row_id: int | None, size: int) -> None:
     table = next(table for table in append_only_tables(db.metadata) if column in table.columns)
-    required = {item.name: "1" for item in table.columns if not item.nullable}
-    row: dict[str, Any] = required | {"id": row_id, "created_at": "2026-01-01 00:00:00", column: f'"{"x" * size}"'}
+    row: dict[str, Any] = {item.name: "1" for item in table.columns if not item.nullable and item.name != "id"}
+    row |= {"created_at": "2026-01-01 00:00:00", column: f'"{"x" * size}"'} | ({"id": row_id} if row_id else {})
     insert = sa.insert(sa.table(table.name, *(sa.column(name) for name in row)))
 
-    # A column of MariaDB holds less than the bound.
-    with engine.begin() as connection, pytest.raises(DBAPIError, match=r"the row is too large|Data too long"):
+    # On MariaDB, a column holds less than the bound, and the database chooses the ids of entries.
+    expected = r"the row is too large|Data too long" if size else r"its id is below 1|the database chooses the id"
+    with engine.begin() as connection, pytest.raises(DBAPIError, match=expected):
         connection.execute(insert, row)
+
+
+@pytest.mark.parametrize("row_id", [1, 2**63 - 1])
+def test_database_chooses_the_ids(engine: sa.Engine, row_id: int) -> None:
+    if engine.dialect.name not in ("mysql", "mariadb"):
+        pytest.skip("on PostgreSQL, privileges do that; with SQLite, the service owns the file")
+    values = "(id, created_at, action, details) VALUES (%s, '2026-01-01 00:00:00', 'test', 'null')"
+
+    with pytest.raises(DBAPIError, match="audit_logs: the database chooses the id"):
+        execute(engine, f"INSERT INTO {TABLE} {values % row_id}")
+
+    execute(engine, f"INSERT INTO {TABLE} {values % 0}")
 
 
 def test_batch_operation_on_sqlite_is_noticed(app: Flask, engine: sa.Engine) -> None:
