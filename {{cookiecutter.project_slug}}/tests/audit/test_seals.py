@@ -20,10 +20,7 @@ pytestmark = [pytest.mark.req("P4"), pytest.mark.fault("F58"), pytest.mark.datab
 
 SIGNER = SealSigner(["a secret of the test"])
 NOW = timedelta(0)
-OTHER_KEY = "Kp3v8sWq1Zt6yXn4Rb7mLd0cHf5gJa2e"
 KEY_ID = SealSigner([SECRETS["MASTER_ENCRYPTION_KEY"]]).current
-NEWEST = {"MASTER_ENCRYPTION_KEY": OTHER_KEY}
-ROTATED = {**NEWEST, "LEGACY_ENCRYPTION_KEYS": SECRETS["MASTER_ENCRYPTION_KEY"]}
 
 
 def ranges(log: LogUnderTest) -> list[tuple[int, int]]:
