@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import sqlalchemy as sa
 from alembic import context
@@ -17,7 +18,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DropTableOp, MigrationScript, UpgradeOps
 from alembic.util import CommandError
 from flask import current_app
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from app.platform.database.base import UtcDateTime, db, migration_engine
 from app.platform.database.encryption import EncryptedText
@@ -30,6 +31,8 @@ from app.platform.settings.declarations import Settings, settings_of
 # PostgreSQL identifies advisory locks by number. This number is arbitrary, but must be the same in every release.
 ADVISORY_LOCK_ID = 7_236_514_028
 POLL_SECONDS = 0.2
+ACCEPT_LOSS = "accept-loss"
+WAITED = "Another migration has been running for {} s. Find out what it waits for, then retry."
 # The table that a revision creates, or the new name that it gives to one.
 CREATED_TABLE = re.compile(r"""op\.(?:create_table\(|rename_table\(\s*["'][^"']+["'],)\s*["']([^"']+)["']""")
 
@@ -74,7 +77,36 @@ def record_revisions(connection: sa.Connection) -> MigrationJournal:
             if migration := getattr(script.module, direction, None):
                 wrapped = journal.wrap(f"{direction} of revision {script.revision}", migration)
                 setattr(script.module, direction, wrapped)
+        setattr(script.module, "downgrade", reject_loss(connection, script.module))  # noqa: B010 - a module's own name
     return journal
+
+
+def reject_loss(connection: sa.Connection, module: Any) -> Callable[..., None]:
+    """Return the downgrade of a revision, which raises `CommandError` if it would delete what `LOSSES` finds.
+
+    `LOSSES`: what is lost, in words, and a query that returns a row if there is any. `-x accept-loss` accepts it.
+    """
+    downgrade = module.downgrade
+
+    @wraps(downgrade)
+    def checked(**kwargs: Any) -> None:
+        lost = [what for what, query in getattr(module, "LOSSES", {}).items() if _finds_row(connection, query)]
+        if lost and ACCEPT_LOSS not in context.get_x_argument():
+            raise CommandError(
+                f"The downgrade of revision {module.revision} deletes {' and '.join(lost)}. A rollback to an earlier "
+                f"release needs no downgrade. To accept the loss, make a backup, and add: -x {ACCEPT_LOSS}"
+            )
+        downgrade(**kwargs)
+
+    return checked
+
+
+def _finds_row(connection: sa.Connection, query: str) -> bool:
+    """Whether a query returns a row; it does not if a downgrade that stopped half-way has dropped the table."""
+    try:
+        return connection.execute(sa.text(query)).first() is not None
+    except (ProgrammingError, OperationalError):
+        return False
 
 
 def is_own(_item: object, name: str | None, kind: str, reflected: bool, model: object) -> bool:
@@ -129,7 +161,8 @@ def migration_lock(engine: sa.Engine, timeout: float) -> Iterator[None]:
     """
     statements = _lock_statements(engine)
     if statements is None:
-        yield  # SQLite has a single writer and no advisory locks
+        with _file_lock(engine, timeout):
+            yield
         return
     acquire, release = statements
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -145,11 +178,31 @@ def migration_lock(engine: sa.Engine, timeout: float) -> Iterator[None]:
             raise CommandError(LOCK_LOST)
 
 
+@contextmanager
+def _file_lock(engine: sa.Engine, timeout: float) -> Iterator[None]:
+    """Hold a lock on a file beside a SQLite database: a lock in the database would end with each commit."""
+    with engine.connect() as connection:
+        database = connection.scalar(sa.text("SELECT file FROM pragma_database_list WHERE name = 'main'"))
+    if not database:
+        yield  # it is in memory
+        return
+    with Path(f"{database}.migration-lock").open("w", encoding="utf-8") as file:
+        for attempt in attempts(CommandError, timeout=timeout, first_pause=POLL_SECONDS, max_pause=POLL_SECONDS):
+            with attempt:
+                _acquire_file_lock(file, timeout)
+        yield
+
+
+def _acquire_file_lock(file: IO[str], timeout: float) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CommandError(WAITED.format(timeout)) from None
+
+
 def _acquire_lock(connection: sa.Connection, acquire: sa.TextClause, timeout: float) -> None:
     if not connection.execute(acquire).scalar():
-        raise CommandError(
-            f"Another migration has been running for {timeout} s. Find out what it waits for, then retry."
-        )
+        raise CommandError(WAITED.format(timeout))
 
 
 def _release_lock(connection: sa.Connection, release: sa.TextClause) -> bool:

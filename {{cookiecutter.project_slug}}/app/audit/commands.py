@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.audit import seals, service
 from app.audit.seal_copy import CopyMismatch, SealCopy
-from app.audit.seals import SealSigner
+from app.audit.seals import Link, SealSigner, UnconfirmedSeal
 from app.audit.settings import AuditSettings
 from app.audit.verification import OVERDUE, Verification
 from app.platform.components import platform_of
@@ -49,23 +49,30 @@ def delay_of(app: Flask) -> timedelta:
 
 @audit_log.command("seal")
 @click.option("--replace-copy", is_flag=True, help="Accept a chain that differs from its copy, as after a restore.")
-def seal(*, replace_copy: bool) -> None:
+@click.option("--accept-key", default="", metavar="ID", help="Accept the newest seal, whose key is lost.")
+def seal(*, replace_copy: bool, accept_key: str) -> None:
     """Seal the entries that are old enough, and copy the newest seal to the storage."""
-    session = db.session()
-    if replace_copy:
-        origin, target = RequestOrigin(None, "audit-log-seal"), ("audit_seal", seals.newest_link(session).seal_id)
-        service.record(session, "audit.copy_replaced", actor_id=None, target=target, origin=origin)
-        session.commit()
-    count = sum(seals.seal(session, signer_of(current_app), delay_of(current_app)))
-    seconds = delay_of(current_app).total_seconds()
-    rest = f"; entries of the last {seconds:g} seconds are sealed later" if seconds else ""
-    click.echo(f"audit log: {count} entries sealed{rest}")
+    session, signer, delay = db.session(), signer_of(current_app), delay_of(current_app)
     try:
+        newest = seals.confirmed_link(session, signer, accept_key)
+        if replace_copy:
+            _record(session, "audit.copy_replaced", newest)
+        if accept_key and accept_key == newest.key_id:
+            _record(session, "audit.key_accepted", newest, key_id=accept_key)
+        count = sum(seals.seal(session, signer, delay, accept_key))
+        rest = f"; entries of the last {delay.total_seconds():g} seconds are sealed later" if delay else ""
+        click.echo(f"audit log: {count} entries sealed{rest}")
         copy_of(current_app).update(session, replace=replace_copy)
-    except CopyMismatch as error:
+    except (CopyMismatch, UnconfirmedSeal) as error:
         raise click.ClickException(str(error)) from None
     except StorageUnavailable:
         raise click.ClickException("The storage is unavailable, so the newest seal was not copied.") from None
+
+
+def _record(session: Session, action: str, newest: Link, **details: str) -> None:
+    origin, target = RequestOrigin(None, "audit-log-seal"), ("audit_seal", newest.seal_id)
+    service.record(session, action, actor_id=None, target=target, origin=origin, **details)
+    session.commit()
 
 
 @audit_log.command("verify")

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.platform.database.append_only import APPEND_ONLY
+from app.platform.database.append_only import append_only
 from app.platform.database.base import Model, utc_now
 
 
@@ -21,7 +21,7 @@ class AuditLog(Model):
         sa.Index(None, "action", "created_at"),
         sa.Index(None, "created_at"),
         sa.Index(None, "target_type", "target_id", "created_at"),
-        {"info": APPEND_ONLY},
+        {"info": append_only("details")},
     )
 
     id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
@@ -44,7 +44,7 @@ class AuditSeal(Model):
     """
 
     __tablename__ = "audit_seals"
-    __table_args__ = ({"info": APPEND_ONLY},)
+    __table_args__ = ({"info": append_only("entries")},)
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     created_at: Mapped[datetime]

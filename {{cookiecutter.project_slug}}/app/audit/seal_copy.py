@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.audit.models import AuditSeal
-from app.audit.seals import Link, SealSigner, link_of, newest_link, seal_query
+from app.audit.seals import Link, SealSigner, confirmed_link, link_of, newest_link, seal_query
 from app.platform.database.identity import database_id
-from app.platform.security.signatures import InvalidSignature
+from app.platform.security.signatures import InvalidSignature, UnknownKey
 from app.platform.storage import Storage
 
 KEY = "audit-log/newest-seal.json"
@@ -33,6 +33,12 @@ class SealCopy:
         """Return the seal that the copy shows, None if there is no copy; raises `CopyMismatch`."""
         try:
             content = self._read()
+        except UnknownKey as error:
+            raise CopyMismatch(
+                f"The copy of the newest seal in the storage ({KEY}) cannot be checked: {error}. If that was a key of "
+                "this service, add its secret to LEGACY_ENCRYPTION_KEYS, and run: flask audit-log seal. If its secret "
+                f"is lost, run: {REPLACE}"
+            ) from None
         except InvalidSignature as error:
             raise CopyMismatch(f"The copy of the newest seal in the storage ({KEY}) was changed: {error}.") from None
         if content is None:
@@ -49,10 +55,13 @@ class SealCopy:
         return copied
 
     def update(self, session: Session, *, replace: bool) -> None:
-        """Copy the newest seal; raises `CopyMismatch` unless the copy is a part of the chain, or is to be replaced."""
+        """Copy the newest seal; raises `CopyMismatch` unless the copy is a part of the chain, or is to be replaced.
+
+        Raises `UnconfirmedSeal` if the newest seal has no valid signature.
+        """
         if not replace:
             self.check(session)
-        newest = newest_link(session)
+        newest = confirmed_link(session, self.signer)
         if newest.created_at:
             members = {"database": database_id(session), "seal": newest.seal_id, "last_entry": newest.last_id}
             content = {**members, "hash": newest.hash, "created_at": newest.created_at.isoformat()}

@@ -1,6 +1,7 @@
 """Seals of the audit log: signed lists of its entries, so that a change by the owner of the database is found.
 
-Each seal contains the hash of the previous one: a signature confirms all seals before it, also those of earlier keys.
+Each seal contains the hash of the previous one, whose signature was valid when the seal was made: so a signature
+confirms all seals before it, also those of earlier keys.
 Writers of entries do not wait for a seal: it covers only entries that are older than the delay and than every
 transaction that is still writing entries, because an entry becomes visible when its transaction ends.
 """
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Session
 from app.audit.models import AuditLog, AuditSeal
 from app.platform.database.base import utc_now
 from app.platform.security import signatures
+from app.platform.security.signatures import InvalidSignature, UnknownKey
 
 # The columns of an entry that each version of the seals hashes; a new column needs a new version.
 COLUMNS: Mapping[int, tuple[str, ...]] = {
@@ -35,6 +37,15 @@ HASH_DIGITS = 32  # of an entry: 128 bits
 HEARTBEAT = timedelta(hours=1)  # without new entries, an empty seal shows that the chain was not cut
 SKEW = timedelta(minutes=1)  # tolerated between the clocks of the service and of the database
 FUTURE = timedelta(minutes=10)  # an entry further ahead of the clock has a wrong time and does not delay its seal
+MAX_GAP = 10**12  # between the ids of entries; an entry further ahead is not sealed, as no later one could be
+MAX_ID = 2**63 - 1
+
+ACCEPT_KEY = "flask audit-log seal --accept-key ID"
+FORGED = "Find out who used the database; docs/deployment.md (Audit log) says how its owner removes a seal."
+UNKNOWN_KEY = (
+    "If that was a key of this service, add its secret to LEGACY_ENCRYPTION_KEYS, and run: flask audit-log seal. "
+    f"If its secret is lost, compare the log with a backup, and run: {ACCEPT_KEY}. Otherwise, the seal was forged."
+)
 
 OLDEST_WRITER = sa.text(
     "SELECT min(a.xact_start) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
@@ -49,6 +60,10 @@ class SealSigner(signatures.Signer):
     purpose = b"audit seals"
 
 
+class UnconfirmedSeal(Exception):
+    """The newest seal has no signature that can be checked; the message says what to do."""
+
+
 @dataclass(frozen=True)
 class Link:
     """A place in the chain: a seal, the last entry that it covers, and the hash that the next seal contains."""
@@ -57,26 +72,49 @@ class Link:
     last_id: int = 0
     hash: str = ""
     created_at: datetime | None = None
+    key_id: str = ""
 
 
-def seal(session: Session, signer: SealSigner, delay: timedelta) -> Iterator[int]:
-    """Seal the entries that are older than the delay; yields the number of entries after the commit of each seal."""
-    previous = newest_link(session)
-    first_unsealable = _first_unsealable(session, previous.last_id, delay)
-    while entries := _entries_between(session, previous.last_id, first_unsealable):
+def seal(session: Session, signer: SealSigner, delay: timedelta, accepted_key: str = "") -> Iterator[int]:
+    """Seal the entries that are older than the delay; yields the number of entries after the commit of each seal.
+
+    Raises `UnconfirmedSeal` as `confirmed_link` does. The first seal of a new key may be empty: it confirms those of
+    the earlier key, which is needed no longer.
+    """
+    previous = confirmed_link(session, signer, accepted_key)
+    first_unsealable = _first_unsealable(session, previous, delay)
+    while entries := _entries_after(session, previous, first_unsealable):
         if not _add(session, signer, previous, entries):
             return  # another process seals
         yield len(entries)
-        previous = newest_link(session)
-    if previous.created_at is None or utc_now() - previous.created_at >= HEARTBEAT:
+        previous = confirmed_link(session, signer)
+    if _is_due(previous, signer):
         _add(session, signer, previous, [])
     session.rollback()
 
 
 def newest_link(session: Session) -> Link:
-    """Return the end of the chain."""
-    newest = session.execute(seal_query().order_by(AuditSeal.id.desc()).limit(1)).first()
+    """Return the end of the chain, without a check of its signature."""
+    newest = _newest_seal(session)
     return link_of(newest) if newest else Link()
+
+
+def confirmed_link(session: Session, signer: SealSigner, accepted_key: str = "") -> Link:
+    """Return the end of the chain; raises `UnconfirmedSeal` unless this service signed it.
+
+    `accepted_key`: the id of a lost key, whose signature an operator accepts without a check.
+    """
+    newest = _newest_seal(session)
+    if newest is None:
+        return Link()
+    try:
+        signer.check(signed_content(newest), newest.key_id, newest.signature)
+    except InvalidSignature as error:
+        if not isinstance(error, UnknownKey):
+            raise UnconfirmedSeal(f"Seal {newest.id} was forged or changed: {error}. {FORGED}") from None
+        if newest.key_id != accepted_key:
+            raise UnconfirmedSeal(f"Nothing confirms seal {newest.id}: {error}. {UNKNOWN_KEY}") from None
+    return link_of(newest)
 
 
 def has_seal_before(session: Session, after: int, time: datetime) -> bool:
@@ -90,6 +128,11 @@ def seal_query() -> sa.Select[*tuple[Any, ...]]:
     return sa.select(*sa.inspect(AuditSeal).columns)
 
 
+def sealable(link: Link) -> sa.ColumnElement[bool]:
+    """Return the condition of the entries after a seal that later seals can cover."""
+    return sa.and_(AuditLog.id > link.last_id, AuditLog.id <= min(link.last_id + MAX_GAP, MAX_ID))
+
+
 def entry_query() -> sa.Select[*tuple[Any, ...]]:
     """Return the query of all entries, as rows."""
     return sa.select(*sa.inspect(AuditLog).columns)
@@ -98,7 +141,7 @@ def entry_query() -> sa.Select[*tuple[Any, ...]]:
 def link_of(row: Any) -> Link:
     """Return the place of a seal in the chain."""
     content = json.dumps(signed_content(row), sort_keys=True).encode()
-    return Link(row.id, row.last_id, hashlib.sha256(content).hexdigest(), row.created_at)
+    return Link(row.id, row.last_id, hashlib.sha256(content).hexdigest(), row.created_at, row.key_id)
 
 
 def signed_content(row: Any) -> dict[str, Any]:
@@ -118,6 +161,17 @@ def listed_entries(row: Any) -> dict[int, str]:
     """Return the hashes of the entries that a seal lists, by id."""
     pairs = (item.split(":") for item in row.entries.split())
     return {int(entry_id): digest for entry_id, digest in pairs}
+
+
+def _newest_seal(session: Session) -> Any:
+    return session.execute(seal_query().order_by(AuditSeal.id.desc()).limit(1)).first()
+
+
+def _is_due(newest: Link, signer: SealSigner) -> bool:
+    """Whether to add an empty seal."""
+    if newest.created_at is None or newest.key_id != signer.current:
+        return True
+    return utc_now() - newest.created_at >= HEARTBEAT
 
 
 def _add(session: Session, signer: SealSigner, previous: Link, entries: Sequence[Any]) -> bool:
@@ -142,19 +196,19 @@ def _add(session: Session, signer: SealSigner, previous: Link, entries: Sequence
     return True
 
 
-def _entries_between(session: Session, last_id: int, first_unsealable: int | None) -> Sequence[Any]:
-    query = entry_query().where(AuditLog.id > last_id).order_by(AuditLog.id).limit(BATCH)
+def _entries_after(session: Session, previous: Link, first_unsealable: int | None) -> Sequence[Any]:
+    query = entry_query().where(sealable(previous)).order_by(AuditLog.id).limit(BATCH)
     if first_unsealable is not None:
         query = query.where(AuditLog.id < first_unsealable)
     return session.execute(query).all()
 
 
-def _first_unsealable(session: Session, last_id: int, delay: timedelta) -> int | None:
+def _first_unsealable(session: Session, previous: Link, delay: timedelta) -> int | None:
     """Return the first entry that is too new: an entry with a smaller id may become visible later."""
     now = utc_now()
     cutoff = min(now - delay, _oldest_writer(session) or now)
     too_new = AuditLog.created_at.between(cutoff, now + FUTURE)
-    return session.scalar(sa.select(sa.func.min(AuditLog.id)).where(AuditLog.id > last_id, too_new))
+    return session.scalar(sa.select(sa.func.min(AuditLog.id)).where(sealable(previous), too_new))
 
 
 def _oldest_writer(session: Session) -> datetime | None:

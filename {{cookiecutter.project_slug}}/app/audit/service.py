@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.audit import seals
 from app.audit.models import AuditLog
 from app.platform.api.pagination import CursorValue, newest_first, read_from_index
 from app.platform.personal_data import row_as_dict
@@ -51,6 +52,12 @@ def erased_details(session: Session, user_id: int) -> Sequence[str]:
     about = (AuditLog.action == ERASED, AuditLog.target_type == "user", AuditLog.target_id == str(user_id))
     query = sa.select(sa.cast(AuditLog.details, sa.Text)).where(*about)
     return session.scalars(query.order_by(AuditLog.created_at.desc()).limit(ERASED_ENTRIES)).all()
+
+
+def needs_earlier_key(session: Session, secrets: Sequence[str]) -> bool:
+    """Whether the key of another secret than the first signed the newest seal, so that the key must be kept."""
+    newest = seals.newest_link(session)
+    return newest.created_at is not None and newest.key_id != seals.SealSigner(secrets).current
 
 
 def record_read(session: Session, what: str, query: Mapping[str, Any], *, actor_id: int, origin: RequestOrigin) -> None:

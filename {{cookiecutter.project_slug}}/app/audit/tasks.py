@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 from app.audit import seals
 from app.audit.commands import copy_of, delay_of, problems, signer_of
 from app.audit.seal_copy import CopyMismatch
+from app.audit.seals import UnconfirmedSeal
 from app.audit.verification import OutOfTime, Verification
 from app.platform.database.base import db
 from app.platform.settings.declarations import settings_of
@@ -34,12 +35,12 @@ def seal() -> None:
     """Seal the entries that are old enough, and copy the newest seal to the storage."""
     session = db.session()
     deadline = _deadline()
-    for _ in seals.seal(session, signer_of(current_app), delay_of(current_app)):
-        if time.monotonic() > deadline:
-            break
     try:
+        for _ in seals.seal(session, signer_of(current_app), delay_of(current_app)):
+            if time.monotonic() > deadline:
+                break
         copy_of(current_app).update(session, replace=False)
-    except CopyMismatch as error:
+    except (CopyMismatch, UnconfirmedSeal) as error:
         logger.error("the audit log may have been changed: %s Run flask audit-log verify.", error)  # noqa: TRY400 - the error's text is enough
     except StorageUnavailable:
         logger.warning("the newest seal of the audit log was not copied; the next run tries again")

@@ -16,6 +16,9 @@ from app.audit.seals import (
     BATCH,
     FUTURE,
     HEARTBEAT,
+    MAX_GAP,
+    MAX_ID,
+    UNKNOWN_KEY,
     Link,
     SealSigner,
     entry_hash,
@@ -23,6 +26,7 @@ from app.audit.seals import (
     link_of,
     listed_entries,
     seal_query,
+    sealable,
     signed_content,
 )
 from app.platform.database.base import utc_now
@@ -68,18 +72,22 @@ class Verification:
     seals: int = 0
     entries: int = 0
     unsealed: int = 0
-    unknown_key: str = ""  # of the newest seals, whose signatures cannot be checked
+    unknown_key: str = ""  # why the signatures of the newest seals cannot be checked
     _end: Link = field(default_factory=Link)
     _newest_time: datetime | None = None  # of the entries so far
 
     def problems(self) -> Iterator[str]:
         """Yield every problem in words."""
         for row in self._pages(seal_query(), AuditSeal.id, SEALS_PAGE):
+            if row.id < 1:
+                yield f"Seal {row.id} of {row.created_at} was forged: the service makes no seal with this id."
+                continue
             yield from self._seal_problems(row)
             yield from self._entry_problems(row)
             self._end, self.seals = link_of(row), self.seals + 1
         if self.unknown_key:
-            yield f"No signature confirms the newest seals: {self.unknown_key}. Add its secret there."
+            yield f"No signature confirms the newest seals: {self.unknown_key}. {UNKNOWN_KEY}"
+        yield from self._id_problems()
         yield from self._tail_problems()
         yield from self._age_problems()
 
@@ -91,7 +99,8 @@ class Verification:
         try:
             self.signer.check(signed_content(row), row.key_id, row.signature)
         except UnknownKey as error:
-            self.unknown_key = str(error)  # the next seal with a known key confirms this one by its hash
+            # The next seal with a known key confirms this one: its signature was checked when the next one was made.
+            self.unknown_key = str(error)
         except InvalidSignature:
             yield f"Seal {row.id} of {row.created_at} was changed, or this service did not make it."
         else:
@@ -126,11 +135,20 @@ class Verification:
         if backdated.count:
             yield f"{_capital(backdated)}: the time does not fit the entries before ({sealed})."
 
+    def _id_problems(self) -> Iterator[str]:
+        """Yield the entries with ids that no seal covers: the service does not choose ids."""
+        unusual = Ids()
+        outside = sa.or_(AuditLog.id < 1, AuditLog.id > min(self._end.last_id + MAX_GAP, MAX_ID))
+        for entry in self._pages(sa.select(AuditLog.id).where(outside), AuditLog.id, BATCH):
+            unusual.add(entry.id)
+        if unusual.count:
+            yield f"{_capital(unusual)}: the service makes no entries with such ids, and no seal covers them."
+
     def _tail_problems(self) -> Iterator[str]:
         """Yield the problems of the entries that no seal covers yet."""
         now, backdated, oldest = utc_now(), Ids(), None
         try:
-            for entry in self._pages(entry_query().where(AuditLog.id > self._end.last_id), AuditLog.id, BATCH):
+            for entry in self._pages(entry_query().where(sealable(self._end)), AuditLog.id, BATCH):
                 self.unsealed += 1
                 if self._has_wrong_time(entry.created_at, now):
                     backdated.add(entry.id)

@@ -8,6 +8,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
+from app.audit import service as audit
 from app.encryption_keys import service
 from app.encryption_keys.settings import EncryptionKeysSettings
 from app.platform.database.base import db
@@ -38,6 +39,8 @@ def status() -> None:
             click.echo(f"warning: a new key is due after {days} days (ENCRYPTION_KEY_DAYS)", err=True)
         if key.values and key.state != "in use":
             click.echo(f"warning: {_advice(key)}", err=True)
+    if audit.needs_earlier_key(db.session(), settings_of(current_app).encryption_keys):
+        click.echo("warning: an earlier key signed the newest seal of the audit log: keep it, and seal again", err=True)
     for sample in unreadable_samples():
         click.echo(f"warning: {sample}", err=True)
 

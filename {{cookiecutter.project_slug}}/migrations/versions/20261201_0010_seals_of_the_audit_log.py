@@ -19,6 +19,7 @@ TEXT_OPTIONS = {
     for option, value in (("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
 }
 
+LOSSES = {"the seals of the audit log": "SELECT 1 FROM audit_seals LIMIT 1"}
 REFUSAL = "audit_seals is append-only: what was done cannot be changed or deleted"
 
 # As in revision 0005.

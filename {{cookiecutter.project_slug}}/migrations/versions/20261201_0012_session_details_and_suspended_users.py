@@ -13,6 +13,8 @@ down_revision = "0011"
 branch_labels = None
 depends_on = None
 
+LOSSES = {"who is suspended": "SELECT 1 FROM users WHERE suspended_at IS NOT NULL LIMIT 1"}
+
 Time = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 SESSIONS, USERS = "user_sessions", "users"

@@ -11,6 +11,11 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
+LOSSES = {
+    "the second factors of users": "SELECT 1 FROM user_totp LIMIT 1",
+    "which e-mail addresses are not verified": "SELECT 1 FROM users WHERE unverified_since IS NOT NULL LIMIT 1",
+}
+
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Time = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 TEXT_OPTIONS = {

@@ -11,6 +11,11 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
+LOSSES = {
+    "who shares positions": "SELECT 1 FROM location_sharing LIMIT 1",
+    "whose processing is restricted": "SELECT 1 FROM users WHERE processing_restricted LIMIT 1",
+}
+
 INDEX = "ix_users_processing_restricted"
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Time = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from app import create_app
 from app.audit import service
 from app.audit.models import AuditLog, AuditSeal
-from app.platform.database.append_only import restore
+from app.platform.database.append_only import restore, triggers
 from app.platform.database.base import db
 from app.platform.web.client_address import RequestOrigin
 from tests.conftest import migrate
@@ -80,13 +80,14 @@ class LogUnderTest:
         yield
         with self.engine.begin() as connection:
             for table in TABLES:
-                restore(connection, table)
+                restore(connection, db.metadata.tables[table])
 
     def _disabling(self) -> list[str]:
         if self.engine.dialect.name == "postgresql":
             return [f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in TABLES]
-        events = ("update", "delete", *(("insert",) if self.engine.dialect.name == "sqlite" else ()))
-        return [f"DROP TRIGGER {table}_no_{event}" for table in TABLES for event in events]
+        tables = [db.metadata.tables[name] for name in TABLES]
+        names = [trigger.name for table in tables for trigger in triggers(self.engine.dialect.name, table)]
+        return [f"DROP TRIGGER {name}" for name in names]
 
     def _execute(self, *statements: str) -> None:
         with self.engine.begin() as connection:

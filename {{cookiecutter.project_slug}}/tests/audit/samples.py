@@ -37,4 +37,5 @@ AUDIT_ACTIONS = {
     "admin.read": "",
     "admin.refused": "",
     "audit.copy_replaced": "",
+    "audit.key_accepted": "",
 }

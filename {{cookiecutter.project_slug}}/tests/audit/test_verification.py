@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
+from app.audit import service
 from app.platform.database.base import utc_now
 from tests.audit.conftest import LogUnderTest
 
@@ -107,6 +111,47 @@ def test_entry_with_a_wrong_time_is_found(log: LogUnderTest, sealed: bool, days:
 
     assert status == 1
     assert f"problem: Entry {ids[-1] + 1}: the time does not fit the entries before (" in output
+
+
+@pytest.mark.parametrize("entry_id", [0, -7, 2**63 - 1])
+def test_entry_with_an_unusual_id_is_found_and_does_not_stop_the_seals(log: LogUnderTest, entry_id: int) -> None:
+    ids = log.record(2)
+    with log.unprotected(), log.engine.begin() as connection:
+        if log.engine.dialect.name in ("mysql", "mariadb"):
+            connection.exec_driver_sql("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
+        connection.execute(sa.text(INSERT), {"id": entry_id, "time": utc_now().replace(tzinfo=None)})
+    log.seal()
+
+    status, output = log.verify()
+    log.tamper("DELETE FROM audit_logs WHERE id = :id", id=entry_id)
+    if log.engine.dialect.name in ("mysql", "mariadb"):
+        log.tamper(f"ALTER TABLE audit_logs AUTO_INCREMENT = {ids[-1] + 1}")
+    log.record()
+    log.seal()
+
+    assert status == 1
+    assert f"problem: Entry {entry_id}: the service makes no entries with such ids" in output
+    assert "audit log: 3 entries in 2 seals verified; 0 newer entries" in log.verify()[1]
+    assert log.verify()[0] == 0
+
+
+@pytest.mark.parametrize("details", ["[[]," * 1200 + "1" + "]" * 1200, '{"a":' * 5000 + "1" + "}" * 5000])
+def test_deep_details_do_not_stop_the_seals(log: LogUnderTest, details: str) -> None:
+    ids = log.record(2)
+    columns = INSERT.replace("'null'", ":details")
+    try:
+        log.tamper(columns, id=ids[-1] + 1, time=utc_now().replace(tzinfo=None), details=details)
+    except DBAPIError:
+        pytest.skip("MariaDB rejects deep JSON texts")
+
+    log.seal()
+
+    assert log.verify()[0] == 0
+    with Session(log.engine) as session:
+        newest = service.entries(session, limit=1)[0]
+    assert newest.details.keys() == {"unreadable"}
+    log.tamper("UPDATE audit_logs SET details = 'null' WHERE id = :id", id=ids[-1] + 1)
+    assert f"Entry {ids[-1] + 1}: changed after the seal" in log.verify()[1]
 
 
 @pytest.mark.parametrize("column", ["entries", "previous", "signature", "key_id", "created_at", "last_id"])

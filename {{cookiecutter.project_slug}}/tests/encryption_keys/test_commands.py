@@ -62,6 +62,17 @@ def test_status_warns_of_a_due_key_and_outdated_values(
     ) in result.output
 
 
+@pytest.mark.usefixtures("app")
+@pytest.mark.req("P1", "P4")
+def test_status_warns_of_a_seal_that_needs_the_earlier_key(environment: Mapping[str, str]) -> None:
+    run(environment, "audit-log", "seal")
+
+    before = run({**environment, **ROTATED}, "keys", "status")
+
+    assert "warning: an earlier key signed the newest seal of the audit log" in before.output
+    assert "newest seal" not in run(environment, "keys", "status").output
+
+
 @pytest.mark.req("P1")
 def test_rotate_prints_the_rollout_steps_and_its_progress(
     environment: Mapping[str, str], session: Session, user: User

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,7 @@ def test_downgrade_and_upgrade_with_data_leave_no_drift(
     make_session(session, user)
     session.close()
 
-    down = flask("db", "downgrade", "base", environment=environment)
+    down = flask("db", "downgrade", "-x", "accept-loss", "base", environment=environment)
     with app.app_context():
         remaining = set(sa.inspect(db.engine).get_table_names())
     up = flask("db", "upgrade", environment=environment)
@@ -126,6 +128,63 @@ def test_migration_lock_wait_is_bounded(empty_database: str) -> None:
     assert run.returncode != 0
     assert "Another migration has been running for 1 s." in run.stdout + run.stderr
     assert seconds < 60
+
+
+@pytest.mark.req("D3")
+@pytest.mark.fault("F63")
+def test_migrations_of_sqlite_wait_for_each_other(tmp_path: Path) -> None:
+    environment = basic_environment(DATABASE_URL=f"sqlite:///{tmp_path}/app.db")
+
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda _: flask("db", "upgrade", environment=environment), range(3)))
+
+    assert [run.returncode for run in runs] == [0, 0, 0], [run.stderr for run in runs]
+
+
+@pytest.mark.req("D3")
+def test_wait_for_the_migration_of_sqlite_is_bounded(tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/app.db", "MIGRATION_LOCK_WAIT_SECONDS": "1"}
+    with (tmp_path / "app.db.migration-lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        run = flask("db", "upgrade", environment=basic_environment(**settings))
+
+    assert run.returncode != 0
+    assert "Another migration has been running for 1 s." in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+
+
+LOST = [
+    ("0014", "INSERT INTO location_sharing (user_id, created_at) VALUES (1, '2026-01-01')", "who shares positions"),
+    ("0014", "UPDATE users SET processing_restricted = TRUE", "whose processing is restricted"),
+    ("0013", "INSERT INTO user_totp (user_id, created_at) VALUES (1, '2026-01-01')", "the second factors of users"),
+    ("0013", "UPDATE users SET unverified_since = '2026-01-01'", "which e-mail addresses are not verified"),
+    ("0012", "UPDATE users SET suspended_at = '2026-01-01'", "who is suspended"),
+    ("0010", "INSERT INTO audit_seals VALUES (1, '2026-01-01', 1, 0, '', '', '', '')", "the seals of the audit log"),
+]
+
+
+@pytest.mark.req("D2")
+@pytest.mark.fault("F63")
+@pytest.mark.parametrize(("revision", "statement", "what"), LOST, ids=[what for _, _, what in LOST])
+def test_downgrade_deletes_nothing_unless_that_is_accepted(
+    database_url: str, revision: str, statement: str, what: str
+) -> None:
+    environment, before = basic_environment(DATABASE_URL=database_url), f"{int(revision) - 1:04}"
+    assert flask("db", "upgrade", revision, environment=environment).returncode == 0
+    engine = sa.create_engine(driver_url(database_url))
+    with engine.begin() as connection:
+        columns = "(id, email, password_hash, role, created_at, updated_at)"
+        values = "(1, 'ann@example.org', '-', 'user', '2026-01-01', '2026-01-01')"
+        connection.execute(sa.text(f"INSERT INTO users {columns} VALUES {values}"))
+        connection.execute(sa.text(statement))
+    engine.dispose()
+
+    rejected = flask("db", "downgrade", before, environment=environment)
+    accepted = flask("db", "downgrade", "-x", "accept-loss", before, environment=environment)
+
+    assert (rejected.returncode, accepted.returncode) == (1, 0), rejected.stderr + accepted.stderr
+    assert f"The downgrade of revision {revision} deletes {what}." in rejected.stdout + rejected.stderr
+    assert "Traceback" not in rejected.stderr
 
 
 @pytest.mark.req("D3")

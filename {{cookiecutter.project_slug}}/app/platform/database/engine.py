@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from app.platform.circuit_breaker import CircuitBreaker
+from app.platform.database import json_values
 from app.platform.database.pool_metrics import InstrumentedPool
 from app.platform.database.statement_budget import STATEMENT_SECONDS
 from app.platform.settings.database_url import query_text
@@ -38,7 +39,11 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     Error messages do not contain the parameters of statements: these may be personal data, and errors are logged.
     """
     url = make_url(settings.database_url)
-    options: dict[str, Any] = {"hide_parameters": True, "connect_args": connect_arguments(url, settings)}
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "connect_args": connect_arguments(url, settings),
+        "json_deserializer": json_values.loads,
+    }
     if url.get_backend_name() == "sqlite":
         return options
     if url.get_backend_name() != "postgresql":

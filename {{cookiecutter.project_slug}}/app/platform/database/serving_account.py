@@ -1,8 +1,8 @@
 """Database accounts: one that owns the tables and migrates, and one that serves with fewer privileges.
 
 If `MIGRATION_DATABASE_URL` names another account than `DATABASE_URL`, the latter is the serving account. It gets
-SELECT, INSERT, UPDATE and DELETE on the tables of the models, only SELECT and INSERT on those that are append-only, and
-nothing else: it owns no table, so it cannot disable a trigger.
+SELECT, INSERT, UPDATE and DELETE on the tables of the models. On those that are append-only, it gets only SELECT, and
+INSERT without ids that the database chooses. It owns no table, so it cannot disable a trigger.
 """
 
 from __future__ import annotations
@@ -20,17 +20,24 @@ from app.platform.database.errors import is_refused
 from app.platform.settings.declarations import Settings
 
 MARK = "created by the migrations of the service"  # the comment of a role whose password may be changed
-READ, APPEND, CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE, DELETE"
+READ, CHANGE = "SELECT", "SELECT, INSERT, UPDATE, DELETE"
 VERSION_TABLE = "alembic_version"
 # Sequences of columns that are no identity columns need a privilege of their own.
 SEQUENCES = sa.text(
-    "SELECT s.oid::regclass::text FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype IN ('a', 'i') "
+    "SELECT s.oid::regclass::text FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'a' "
     "WHERE s.relkind = 'S' AND d.refobjid = CAST(:table AS regclass)"
 )
 POSTGRESQL_POWERS = sa.text(
     "SELECT has_table_privilege(:table, 'UPDATE') OR has_table_privilege(:table, 'DELETE') "
     "OR has_table_privilege(:table, 'TRUNCATE') OR pg_has_role(relowner, 'MEMBER') "
     "FROM pg_class WHERE oid = CAST(:table AS regclass)"
+)
+
+
+# A temporary table hides the one of the same name from the rest of its session.
+MAY_CREATE_TEMPORARY = sa.text(
+    "SELECT current_database() FROM pg_roles WHERE rolname = :name "
+    "AND has_database_privilege(oid, current_database(), 'TEMPORARY')"
 )
 
 
@@ -121,12 +128,37 @@ def grant(connection: sa.Connection, settings: Settings) -> None:
         return
     grantee = _grantee(connection, account, settings)
     existing = set(sa.inspect(connection).get_table_names())
-    append_only = {table.name for table in append_only_tables(db.metadata)}
     for table in sorted(existing & {*db.metadata.tables, VERSION_TABLE}):
-        privileges = READ if table == VERSION_TABLE else APPEND if table in append_only else CHANGE
-        for statement in _statements(connection, table, grantee, privileges):
+        for statement in _statements(connection, table, grantee, _privileges(connection, table)):
             connection.exec_driver_sql(statement)
+    if connection.dialect.name == "postgresql":
+        _revoke_temporary_tables(connection, account.name, grantee)
     connection.commit()
+
+
+def _privileges(connection: sa.Connection, name: str) -> str:
+    """Return what the serving account may do with a table; if it is append-only, the database chooses its ids.
+
+    On MariaDB and MySQL, a trigger sees to that: there, RETURNING needs the privilege to insert the column.
+    """
+    table = db.metadata.tables.get(name)
+    if table is None:
+        return READ
+    if table not in append_only_tables(db.metadata):
+        return CHANGE
+    if connection.dialect.name != "postgresql":
+        return "SELECT, INSERT"
+    generated = table.autoincrement_column
+    columns = [column["name"] for column in sa.inspect(connection).get_columns(name)]
+    chosen = [_quote(connection, column) for column in columns if generated is None or column != generated.name]
+    return f"SELECT, INSERT ({', '.join(chosen)})"
+
+
+def _revoke_temporary_tables(connection: sa.Connection, name: str, grantee: str) -> None:
+    """Take back the right that PostgreSQL grants to every account; only the owner of the database can do that."""
+    if database := connection.scalar(MAY_CREATE_TEMPORARY, {"name": name}):
+        quoted = _quote(connection, database)
+        connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {quoted} FROM PUBLIC, {grantee}")
 
 
 def _statements(connection: sa.Connection, table: str, grantee: str, privileges: str) -> list[str]:

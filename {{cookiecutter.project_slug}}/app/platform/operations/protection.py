@@ -21,7 +21,7 @@ def problems() -> list[str]:
 
 
 def check(settings: Settings) -> None:
-    """Raise `ClickException` if a trigger is missing or disabled; in production, warn of too many privileges."""
+    """Raise `ClickException` if a table has not exactly its triggers; in production, warn of too many privileges."""
     if found := problems():
         raise click.ClickException("\n".join(found))
     if not settings.in_production:
@@ -42,5 +42,5 @@ def restore_triggers() -> None:
     tables = append_only_tables(db.metadata)
     with migration_engine(settings_of(current_app)).begin() as connection:
         for table in tables:
-            restore(connection, table.name)
+            restore(connection, table)
     click.echo(f"append-only: {', '.join(table.name for table in tables)}")

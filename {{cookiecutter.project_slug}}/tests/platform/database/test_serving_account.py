@@ -88,6 +88,12 @@ def connection(accounts: Accounts) -> Iterator[sa.Connection]:
         "CREATE TABLE forged (id INTEGER)",
         "UPDATE alembic_version SET version_num = '0001'",
         "SET session_replication_role = replica",
+        "INSERT INTO audit_logs (id, created_at, action, details) VALUES (0, now(), 'test.forged', '{}')",
+        "INSERT INTO audit_logs VALUES (9223372036854775807, now(), 7, 'test.forged', '', '', '', '', '{}')",
+        "SELECT nextval('audit_logs_id_seq')",
+        "SELECT setval('audit_logs_id_seq', 1)",
+        "CREATE TEMP TABLE audit_logs (LIKE public.audit_logs INCLUDING ALL)",
+        "CREATE FUNCTION pg_temp.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
     ],
 )
 def test_account_that_serves_is_refused(connection: sa.Connection, statement: str) -> None:
@@ -173,19 +179,20 @@ def test_owner_that_may_not_create_accounts_says_what_to_run(postgres: PostgresS
 def test_new_tables_and_old_rights_are_corrected_by_each_migration(accounts: Accounts) -> None:
     engine = sa.create_engine(accounts.owner_url.replace("://", "+psycopg://"))
     with engine.begin() as owner:
-        owner.exec_driver_sql(f"GRANT UPDATE, DELETE ON audit_logs TO {accounts.name}")
+        owner.exec_driver_sql(f"GRANT INSERT, UPDATE, DELETE ON audit_logs TO {accounts.name}")
         owner.exec_driver_sql(f"REVOKE ALL ON users FROM {accounts.name}")
 
     upgraded = flask("db", "upgrade", environment=accounts.environment())
     query = sa.text(
-        "SELECT has_table_privilege(:name, 'users', 'UPDATE'), has_table_privilege(:name, :table, 'UPDATE')"
+        "SELECT has_table_privilege(:name, 'users', 'UPDATE'), has_table_privilege(:name, :table, 'UPDATE'), "
+        "has_column_privilege(:name, 'audit_logs', 'id', 'INSERT')"
     )
     with engine.begin() as owner:
         rights = [owner.execute(query, {"name": accounts.name, "table": table.name}).one() for table in protected()]
     engine.dispose()
 
     assert upgraded.returncode == 0, upgraded.stderr
-    assert {tuple(row) for row in rights} == {(True, False)}
+    assert {tuple(row) for row in rights} == {(True, False, False)}
 
 
 def protected() -> list[sa.Table]:
