@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from app import create_app
 from app.platform.database.base import db
 from tests.environments import ROOT, basic_environment
+from tests.statements import listening_to_every_engine
 
 # Statements that describe a schema completely.
 SCHEMA_QUERIES = {
@@ -49,11 +50,8 @@ def stop_after(statements: int) -> Iterator[None]:
         if is_change and sent == statements:
             raise Stopped
 
-    sa.event.listen(sa.Engine, "after_cursor_execute", stop)
-    try:
+    with listening_to_every_engine("after_cursor_execute", stop):
         yield
-    finally:
-        sa.event.remove(sa.Engine, "after_cursor_execute", stop)
 
 
 class Migrations:

@@ -15,6 +15,7 @@ from tests.migrations.flask_command import flask
 from tests.migrations.interruptions import Migrations, schema
 from tests.servers import PostgresServer
 from tests.servers.installed import InstalledServer
+from tests.statements import listening_to_every_engine
 
 pytestmark = [pytest.mark.running, pytest.mark.req("D3")]
 
@@ -45,11 +46,8 @@ def killed_at_first_table(engine: sa.Engine, connection_id: dict[str, str]) -> I
             with engine.connect() as other:
                 other.exec_driver_sql(KILL[engine.dialect.name].format(victim))
 
-    sa.event.listen(sa.Engine, "after_cursor_execute", kill)
-    try:
+    with listening_to_every_engine("after_cursor_execute", kill):
         yield
-    finally:
-        sa.event.remove(sa.Engine, "after_cursor_execute", kill)
 
 
 @pytest.mark.parametrize(
