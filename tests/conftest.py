@@ -37,7 +37,7 @@ class MakeRunner(Protocol):
     The environment variable SERVICE_ARGS goes to the service's pytest, to select a part of its tests.
     """
 
-    def __call__(self, target: str, service: Path) -> None:
+    def __call__(self, service: Path, *words: str) -> None:
         """Run the target."""
 
 
@@ -132,11 +132,11 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_make(service_venv: Path, mypy_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeRunner:
     """Runs a Makefile target in a copy of a service, so files that the target creates do not reach other tests."""
 
-    def make(target: str, service: Path) -> None:
+    def make(service: Path, *words: str) -> None:
         copy = copy_service(service, tmp_path_factory.mktemp("copy") / service.name)
         arguments = [f"ARGS={os.environ['SERVICE_ARGS']}"] if os.environ.get("SERVICE_ARGS") else []
         run(
-            ["make", target, f"VENV={service_venv}", *arguments],
+            ["make", f"VENV={service_venv}", *words, *arguments],
             copy,
             clean_environment(MYPY_CACHE_DIR=str(mypy_cache)),
         )

@@ -39,7 +39,7 @@ def check(run_make: MakeRunner, passed_digests: set[str]) -> Check:
     def run(service: Path) -> None:
         service_digest = digest(service)
         if service_digest not in passed_digests:
-            run_make("check", service)
+            run_make(service, "check")
             passed_digests.add(service_digest)
 
     return run
@@ -85,4 +85,4 @@ def test_other_versions_and_licences_pass_own_checks(
 
 @pytest.mark.req("T1")
 def test_default_bake_passes_own_tests(bake_service: BakeFactory, run_make: MakeRunner) -> None:
-    run_make("test", bake_service())
+    run_make(bake_service(), "test")

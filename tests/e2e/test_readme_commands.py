@@ -38,7 +38,8 @@ COMMAND_TIMEOUT_SECONDS = 3000
 # The tests that depend on the machine: servers found on it or installed from wheels, and programs that users run.
 # The other tests of the service do not depend on it.
 MACHINE_TESTS = (
-    "tests/servers tests/accounts tests/migrations tests/running/test_worker.py tests/running/test_readme.py"
+    "tests/servers tests/locations tests/migrations/test_migrations.py tests/running/test_worker.py "
+    "tests/running/test_readme.py"
 )
 
 

@@ -9,4 +9,4 @@ from conftest import BakeFactory, MakeRunner
 @pytest.mark.req("X3")
 @pytest.mark.fault("F12")
 def test_memory_and_open_files_stay_flat_for_50000_requests(bake_service: BakeFactory, run_make: MakeRunner) -> None:
-    run_make("soak", bake_service())
+    run_make(bake_service(), "soak")
