@@ -144,7 +144,7 @@ def _other_triggers(dialect: str, table: str, bounded: str) -> list[Trigger]:
     unfit = f"NEW.id < 1 OR {size} > {MAX_BYTES}" if bounded else "NEW.id < 1"
     reject = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '%s'" if is_mysql else "BEGIN SELECT RAISE(ABORT, '%s'); END"
     each_row = "FOR EACH ROW " if is_mysql else ""
-    when = {"insert": " ".join(("WHEN EXISTS (SELECT 1 FROM", table, "WHERE id = NEW.id) "))}
+    when = {"insert": " ".join(("WHEN EXISTS (SELECT 1 FROM", f"{table} WHERE id = NEW.id) "))}
     protecting = [
         _trigger(table, f"no_{event}", f"BEFORE {event}", each_row + when.get(event, "") + reject % refusal(table))
         for event in EVENTS[dialect]
