@@ -22,8 +22,8 @@ TABLE = "audit_logs"
 ADVICE = "Find out who changed that, then run, with the account of migrations: flask append-only restore"
 REPLACED = "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} END $$"
 REFUSE, BOUNDS = f"{TABLE}_refuse", f"{TABLE}_check_bounds"
-OTHER_EVENTS = f"CREATE OR REPLACE TRIGGER {TABLE}_append_only BEFORE {{}} ON {TABLE} EXECUTE FUNCTION {{}}()"
-RECREATED = f"DROP TRIGGER {TABLE}_no_update\nCREATE TRIGGER {TABLE}_no_update {{}} ON {TABLE} {{}}"
+OTHER_EVENTS = f"CREATE OR REPLACE TRIGGER {TABLE}_append_only BEFORE %s ON {TABLE} EXECUTE FUNCTION %s()"
+RECREATED = f"DROP TRIGGER {TABLE}_no_update\nCREATE TRIGGER {TABLE}_no_update %s ON {TABLE} %s"
 RAISE = f"BEGIN SELECT RAISE(ABORT, '{refusal(TABLE)}'); END"
 SIGNAL = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{refusal(TABLE)}'"
 # Each entry is one or more statements, a line each.
@@ -37,19 +37,19 @@ WEAKENED = {
         REPLACED.format(REFUSE, "/* RAISE EXCEPTION */ RETURN NEW;"),
         REPLACED.format(REFUSE, f"IF FALSE THEN RAISE EXCEPTION '{refusal(TABLE)}'; END IF; RETURN NEW;"),
         REPLACED.format(BOUNDS, "NEW.action = 'test.forged'; RETURN NEW;"),
-        OTHER_EVENTS.format("UPDATE", REFUSE),
-        OTHER_EVENTS.format("UPDATE OF id OR DELETE OR TRUNCATE", REFUSE),
-        OTHER_EVENTS.format("UPDATE OR DELETE OR TRUNCATE", "audit_seals_refuse"),
+        OTHER_EVENTS % ("UPDATE", REFUSE),
+        OTHER_EVENTS % ("UPDATE OF id OR DELETE OR TRUNCATE", REFUSE),
+        OTHER_EVENTS % ("UPDATE OR DELETE OR TRUNCATE", "audit_seals_refuse"),
     ],
     "sqlite": [
         *(f"DROP TRIGGER {TABLE}_{name}" for name in ("no_update", "no_delete", "no_insert", "bounds")),
-        RECREATED.format("BEFORE UPDATE OF id", RAISE),
-        RECREATED.format("BEFORE UPDATE", f"WHEN 0 {RAISE}"),
+        RECREATED % ("BEFORE UPDATE OF id", RAISE),
+        RECREATED % ("BEFORE UPDATE", f"WHEN 0 {RAISE}"),
     ],
     "mysql": [
         *(f"DROP TRIGGER {TABLE}_{name}" for name in ("no_update", "no_delete", "bounds", "own_ids")),
-        RECREATED.format("BEFORE UPDATE", f"FOR EACH ROW IF FALSE THEN {SIGNAL}; END IF"),
-        RECREATED.format("AFTER INSERT", f"FOR EACH ROW {SIGNAL}"),
+        RECREATED % ("BEFORE UPDATE", f"FOR EACH ROW IF FALSE THEN {SIGNAL}; END IF"),
+        RECREATED % ("AFTER INSERT", f"FOR EACH ROW {SIGNAL}"),
     ],
 }
 # What is added to the table, and what drops it.
