@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-template check-source e2e bench overload try requirements-coverage lock clean
+.PHONY: help demo test check check-template check-source e2e bench compare overload try requirements-coverage lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,17 @@ overload: $(VENV)/bake build/bench/python ## print what overload does to the ser
 	@$(BIN)/python scripts/bake.py $(BENCH)
 	@$(MAKE) -s --no-print-directory -C $(BENCH) install VENV=.venv PYTHON='$(BENCH_PYTHON)'
 	@PYTHONPATH=$(BENCH) $(BENCH)/.venv/bin/python -m benchmarks.overload --service $(BENCH) --only '$(ONLY)'
+
+# The earlier version is baked by its own template.
+EARLIER := build/bench/earlier
+compare: $(VENV)/bake build/bench/python ## compare the CPU time of requests with an earlier version (REV=v0.1.0; 2 min)
+	@rm -rf $(EARLIER) && git clone --quiet --shared . $(EARLIER)/template
+	@git -C $(EARLIER)/template checkout --quiet '$(or $(REV),$(error REV is not set: make compare REV=v0.1.0))'
+	@$(BIN)/python $(EARLIER)/template/scripts/bake.py $(EARLIER)/service
+	@$(BIN)/python scripts/bake.py $(BENCH)
+	@$(MAKE) -s --no-print-directory -C $(BENCH) install VENV=.venv PYTHON='$(BENCH_PYTHON)'
+	@PYTHONPATH=$(BENCH) $(BENCH)/.venv/bin/python -m benchmarks.versions --service $(BENCH) --earlier $(EARLIER)/service \
+	  --plan $(if $(filter-out 0,$(QUICK)),quick,full)
 
 # Both environments are recreated when the Python changes; otherwise the file keeps its timestamp.
 build/bench/python: FORCE

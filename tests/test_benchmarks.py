@@ -253,6 +253,24 @@ def test_smoke_run_reports_every_figure(
     assert f"Service on Python {document['machine']['python']}, peers on Python" in output
 
 
+@pytest.mark.req("X4")
+def test_comparison_with_an_earlier_version_reports_each_route(
+    bake_service: BakeFactory, service_venv: Path, tmp_path: Path
+) -> None:
+    service, earlier = (
+        shutil.copytree(bake_service(), tmp_path / name, symlinks=True) for name in ("service", "earlier")
+    )
+    command = [str(service_venv / "bin" / "python"), "-m", "benchmarks.versions", "--service", str(service)]
+
+    output = run(
+        [*command, "--earlier", str(earlier), "--plan", "smoke"], ROOT, clean_environment(PYTHONPATH=str(service))
+    )
+
+    ratios = dict(re.findall(r"(\w[\w ]+): service / earlier: ([\d.]+)", output))
+    assert ratios.keys() == {"profile read", "location write", "health check"}
+    assert all(float(ratio) > 0 for ratio in ratios.values())
+
+
 @pytest.mark.req("S13")
 def test_overload_benchmark_reports_each_scenario(
     bake_service: BakeFactory, service_venv: Path, tmp_path: Path

@@ -53,12 +53,6 @@ def reset_password(app: Flask, session: Session, user: User) -> TestResponse:
     return app.test_client().post(f"{AUTH}/reset-password", json=body)
 
 
-def create_key(app: Flask, session: Session, user: User) -> TestResponse:
-    del session
-    body = {"name": "a key", "scopes": ["profile:read"]}
-    return app.test_client().post("/api/v1/api-keys", headers=bearer(app, user), json=body)
-
-
 def turn_totp_on(app: Flask, session: Session, user: User) -> TestResponse:
     body = {"code": current_code(make_totp(session, user, confirmed=False))}
     return app.test_client().post(f"{AUTH}/totp/confirm", headers=bearer(app, user), json=body)
@@ -88,7 +82,6 @@ def sign_in_with_recovery_code(app: Flask, session: Session, user: User) -> Test
 EVENTS: dict[str, tuple[Act, str]] = {
     "change": (change_password, "Your password was changed."),
     "reset": (reset_password, "A new password was set through the link of an e-mail."),
-    "API key": (create_key, "An API key was created."),
     "second factor on": (turn_totp_on, "A second factor was turned on for your account."),
     "second factor off": (prove("disable", "code"), "The second factor of your account was removed."),
     "second factor off by recovery code": (

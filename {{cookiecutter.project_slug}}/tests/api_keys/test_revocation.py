@@ -150,6 +150,16 @@ def test_admin_lists_the_keys_of_all_users(
     assert not any("key" in item or "key_hash" in item for item in items)
 
 
+@pytest.mark.req("P4")
+def test_read_of_an_admin_is_recorded_with_its_filters(
+    app: Flask, client: FlaskClient, admin: User, audit_entries: AuditEntries
+) -> None:
+    client.get(f"{ADMIN_KEYS}?user_id=7&limit=3", headers=bearer(app, admin))
+
+    (entry,) = audit_entries()
+    assert (entry.action, entry.target_id, entry.details) == ("admin.read", "api_keys", {"filters": {"user_id": "7"}})
+
+
 @pytest.mark.fault("F3")
 @pytest.mark.req("A2", "A5", "P4")
 def test_admin_revokes_a_key_of_any_user(
