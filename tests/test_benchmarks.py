@@ -266,7 +266,7 @@ def test_comparison_with_an_earlier_version_reports_each_route(
         [*command, "--earlier", str(earlier), "--plan", "smoke"], ROOT, clean_environment(PYTHONPATH=str(service))
     )
 
-    ratios = dict(re.findall(r"(\w[\w ]+): service / earlier: ([\d.]+)", output))
+    ratios = dict(re.findall(r" s  (\w[\w ]+): service / earlier: ([\d.]+)", output))
     assert ratios.keys() == {"profile read", "location write", "health check"}
     assert all(float(ratio) > 0 for ratio in ratios.values())
 
