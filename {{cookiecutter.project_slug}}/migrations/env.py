@@ -77,7 +77,8 @@ def record_revisions(connection: sa.Connection) -> MigrationJournal:
             if migration := getattr(script.module, direction, None):
                 wrapped = journal.wrap(f"{direction} of revision {script.revision}", migration)
                 setattr(script.module, direction, wrapped)
-        setattr(script.module, "downgrade", reject_loss(connection, script.module))  # noqa: B010 - a module's own name
+        if hasattr(script.module, "LOSSES"):
+            setattr(script.module, "downgrade", reject_loss(connection, script.module))  # noqa: B010 - a module's own name
     return journal
 
 
@@ -90,7 +91,7 @@ def reject_loss(connection: sa.Connection, module: Any) -> Callable[..., None]:
 
     @wraps(downgrade)
     def checked(**kwargs: Any) -> None:
-        lost = [what for what, query in getattr(module, "LOSSES", {}).items() if _finds_row(connection, query)]
+        lost = [what for what, query in module.LOSSES.items() if _finds_row(connection, query)]
         if lost and ACCEPT_LOSS not in context.get_x_argument():
             raise CommandError(
                 f"The downgrade of revision {module.revision} deletes {' and '.join(lost)}. A rollback to an earlier "

@@ -162,11 +162,23 @@ def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
         for table in reversed(db.metadata.sorted_tables):
             if not table.info.get("append_only"):
                 connection.execute(table.delete())
+    close_connections_of_other_apps(app)
     if redis := redis_of(app):
         redis.flushdb()
     else:
         limiter_of(app).reset()
         backoff.init_app(app)
+
+
+def close_connections_of_other_apps(app: Flask) -> None:
+    """Close the pools of the apps that tests created on the database of `app`: a server bounds its connections."""
+    pools = db._app_engines
+    with app.app_context():
+        url = db.engine.url
+    for other, engines in list(pools.items()):
+        for engine in engines.values():
+            if other is not app and engine.url == url:
+                engine.dispose()
 
 
 @pytest.fixture(autouse=True)
