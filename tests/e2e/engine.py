@@ -72,9 +72,12 @@ def wait_for_health(container: str, wanted: str, seconds: float) -> float:
 def signal_processes(image: str, signal: str, processes: list[str]) -> None:
     """Signal processes of containers from outside.
 
-    Not `docker kill`: the engine treats that as an intended stop and does not restart the container.
+    Not `docker kill`: the engine treats that as an intended stop and does not restart the container. After the
+    first one, processes that have ended meanwhile, such as those of health checks, are skipped.
     """
-    command = f"kill -{signal} {' '.join(processes)}"
+    first, *others = processes
+    skipping = "".join(f"; kill -{signal} {process} || true" for process in others)
+    command = f"set -e; kill -{signal} {first}{skipping}"
     docker("run", "--rm", "--pid", "host", "--user", "0", "--entrypoint", "sh", image, "-c", command)
 
 
