@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Flask
 from sqlalchemy.orm import Session
 
@@ -16,13 +18,18 @@ SECRET_COLUMNS = frozenset(f"idempotency_keys.{name}" for name in ("key_hash", "
 def create_personal_data(app: Flask, session: Session, user: User) -> None:
     """Create a key with every column filled."""
     del app
+    add_key(session, user, unique_time())
+
+
+def add_key(session: Session, user: User, created_at: datetime) -> None:
+    """Add a key that was created at this time; the caller commits."""
     session.add(
         IdempotencyKey(
             user_id=user.id,
             key_hash=unique_text(),
             fingerprint=unique_text(),
             answer=unique_text(),
-            created_at=unique_time(),
+            created_at=created_at,
         )
     )
 
